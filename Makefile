@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# make demo    a session moved between two servers and back, with pictures in demo/
+# make check   ruff, mypy and all tests; INSTALL_PEERS=1 (as root, on Debian) installs the programs they talk to
+# make lint    ruff and mypy only
+# make docs    write again what is made from declarations: etc/ and man/
+# make clean   remove what these made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-utils python3-twisted \
+	python3-openssl python3-service-identity python3-pil python3-lz4 python3-cryptography \
+	python3-hypothesis python3-venv gcc python3-dev
+KERNELS := $(wildcard spicemig/_kernels/*.[ch])
+
+.PHONY: all demo check check-debian lint docs clean peers
+
+all: $(VENV)/ready
+
+$(VENV)/ready: setup.cfg setup.py pyproject.toml $(KERNELS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	touch $@
+
+demo: all
+	$(BIN)/spicemig demo --out demo
+
+check: peers all
+	@$(BIN)/python tests/check.py
+
+check-debian:
+	@/usr/bin/python3 tests/check.py --debian
+
+lint: all
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: all
+	$(BIN)/python -m spicemig.daemons.config --write
+
+peers:
+ifeq ($(INSTALL_PEERS),1)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null
+endif
+
+clean:
+	rm -rf $(VENV) build demo _trial_temp* *.egg-info .mypy_cache .ruff_cache spicemig/*.so
+	rm -f twisted/plugins/dropin.cache
+	find spicemig tests twisted -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The settings of both daemons: every section and option of the INI file.
+
+``python -m spicemig.daemons.config --sample source`` writes ``etc/source.ini``
+and ``--man`` the options' part of ``spicemig.ini(5)``, from the declarations
+below. What :meth:`Settings.read` returns is complete and checked, and nothing
+was opened to get it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from spicemig.daemons import options as kinds
+from spicemig.daemons.options import Option, option, options_of
+from spicemig.errors import ConfigError
+from spicemig.guests import registry
+from spicemig.wire.declare import CHANNEL_TYPES
+
+SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
+COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
+
+
+def _read_channel(name: str) -> str:
+    if name not in SERVED_CHANNELS:
+        raise ValueError(f"{name!r} is not one of {', '.join(SERVED_CHANNELS)}")
+    assert name in CHANNEL_TYPES
+    return name
+
+
+def _gather_channels(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+channels = kinds.several("channel names", _read_channel, _gather_channels)
+words = kinds.several("words", str)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """The daemon itself."""
+
+    name: str = option(kinds.text, "spicemig", "Shown to viewers as the name of the guest.")
+    uuid: UUID | None = option(
+        kinds.uuid,
+        "",
+        "Told to viewers as the guest's UUID. Empty: one is made at the first start and kept in state_dir.",
+    )
+    state_dir: Path = option(
+        kinds.path,
+        "/var/lib/spicemig/{daemon}",
+        """Where the daemon remembers whether it owns the guest; must survive a restart. Made if missing,
+        for the daemon's user only.""",
+    )
+    control: Path = option(
+        kinds.path,
+        "/run/spicemig/{daemon}.sock",
+        "The unix socket on which spicemig(1) talks to this daemon; only the daemon's user may open it.",
+    )
+    log_format: str = option(
+        kinds.choice("text", "json"), "text", "Lines for people, or one JSON object per line with every field."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ListenSettings:
+    """
+    Where viewers connect.
+
+    Values are Twisted endpoint strings, several separated by blanks. Port 0 lets the system choose;
+    the port is in the ready line and in ``spicemig status``. A socket from systemd is written
+    ``systemd:domain=INET:index=0``.
+    """
+
+    plain: tuple[str, ...] = option(
+        kinds.endpoints,
+        "tcp:5900:interface=127.0.0.1",
+        "For viewers without TLS. The default can be reached from this machine only.",
+    )
+    tls: tuple[str, ...] = option(
+        kinds.endpoints, "", "For viewers with TLS; needs certificate and key in [tls]. Write tcp:, not ssl:."
+    )
+    unix: tuple[str, ...] = option(
+        kinds.endpoints,
+        "",
+        "For viewers on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
+    )
+    secure_channels: frozenset[str] = option(
+        channels,
+        "",
+        "These channels are refused on plain connections; viewers then use the TLS port. Of: "
+        + ", ".join(SERVED_CHANNELS)
+        + ".",
+    )
+    max_clients: int = option(kinds.whole(1, 10000), "64", "How many viewers there may be at once.")
+    multi_client: bool = option(
+        kinds.yes_no, "yes", "Several viewers share the guest; with no, a new viewer takes the place of the old."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TLSSettings:
+    """Certificates, for viewers on TLS and for the other host. All files are PEM."""
+
+    certificate: Path | None = option(
+        kinds.path, "", "This host's certificate, with those of intermediate authorities after it."
+    )
+    key: Path | None = option(kinds.path, "", "The private key of the certificate.")
+    ca: Path | None = option(
+        kinds.path, "", "Authorities that may sign the certificate of the other host of a migration."
+    )
+    client_ca: Path | None = option(
+        kinds.path,
+        "",
+        "If set, viewers on TLS must show a certificate signed by one of these authorities.",
+    )
+    minimum_version: str = option(kinds.choice("1.2", "1.3"), "1.2", "The oldest TLS version that is spoken.")
+
+
+@dataclasses.dataclass(frozen=True)
+class AuthSettings:
+    """Who may connect."""
+
+    mode: str = option(
+        kinds.choice("ticket", "none"),
+        "ticket",
+        "Whether viewers must know the ticket, SPICE's password; without one set, nobody is let in.",
+    )
+    ticket_file: Path | None = option(
+        kinds.path,
+        "",
+        """A file with the ticket on its first line, read at start and on SIGHUP. Empty: the ticket is set with
+        spicemig ticket set.""",
+    )
+    ticket_expires_seconds: int = option(
+        kinds.whole(0, 10**9), "0", "How long the ticket of the file is valid after it was read; 0: for ever."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestSettings:
+    """What is on display. Each kind may have a section of its own, below."""
+
+    kind: str = option(
+        kinds.text,
+        "demo",
+        "The kind of guest that spice-source starts with. On spice-target, empty: whatever kind arrives.",
+        target="",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DisplaySettings:
+    """How pictures are sent."""
+
+    image_compression: str = option(
+        kinds.choice("off", "lz4"),
+        "lz4",
+        "How images are compressed for viewers that understand it; a viewer may ask for another way.",
+    )
+    jpeg_wan: str = option(
+        kinds.choice("auto", "always", "never"),
+        "auto",
+        "Whether photographs are sent as JPEG, with some loss: auto does so where the connection is slow.",
+    )
+    workers: int = option(kinds.whole(1, 64), "2", "Threads that compress images.")
+
+
+@dataclasses.dataclass(frozen=True)
+class MigrationSettings:
+    """
+    Handing the guest and its viewers to another host.
+
+    Both hosts need certificate, key and ca in [tls] and the same secret in ticket_file.
+    """
+
+    peer: tuple[str, int] | None = option(
+        kinds.host_port, "", "Where spicemig migrate goes if it is not told: the migration port of the other host."
+    )
+    listen: tuple[str, ...] = option(
+        kinds.endpoints,
+        "",
+        "Where another host may connect to hand over its guest; always with TLS. spice-target needs one.",
+    )
+    public_host: str = option(
+        kinds.text,
+        "",
+        """The name or address at which viewers reach this host; they are sent there. Empty: the one that the
+        other host used in HOST:PORT.""",
+    )
+    peer_name: str = option(
+        kinds.text, "", "The name that the target's certificate must bear. Empty: the HOST that is dialled."
+    )
+    accept_names: tuple[str, ...] = option(
+        words,
+        "",
+        "Names of which one must be in the certificate of a host that connects. Empty: any host that ca has signed.",
+    )
+    ticket_file: Path | None = option(
+        kinds.path, "", "A file with the secret that both hosts share, on its first line."
+    )
+    mode: str = option(
+        kinds.choice("auto", "seamless", "semi-seamless", "switch-host"),
+        "auto",
+        "The best way in which viewers may be moved; auto takes for each viewer the best that it can do.",
+    )
+    transport: str = option(
+        kinds.choice("client", "stream", "both"),
+        "both",
+        """How a viewer's state travels: through the viewer, as the protocol has it, between the hosts, or
+        both, so that it arrives even if one way fails.""",
+    )
+    stage_timeout_seconds: float = option(
+        kinds.decimal(0.1, 3600), "10", "How long a stage of a handover may take before it is given up."
+    )
+    pause_goal_ms: int = option(
+        kinds.whole(1, 60000),
+        "20",
+        "The guest is stopped when what is left to copy should take no longer than this, in milliseconds.",
+    )
+    allow_from: tuple[Any, ...] = option(
+        kinds.networks, "127.0.0.0/8 ::1/128", "Hosts that may connect to listen: addresses or networks."
+    )
+
+
+SECTIONS: dict[str, type] = {
+    "server": ServerSettings,
+    "listen": ListenSettings,
+    "tls": TLSSettings,
+    "auth": AuthSettings,
+    "guest": GuestSettings,
+    "display": DisplaySettings,
+    "migration": MigrationSettings,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything an INI file and ``--set`` said, or left to the defaults."""
+
+    daemon: str  # source or target
+    file: Path
+    server: ServerSettings
+    listen: ListenSettings
+    tls: TLSSettings
+    auth: AuthSettings
+    guest: GuestSettings
+    display: DisplaySettings
+    migration: MigrationSettings
+    guest_options: Mapping[str, Mapping[str, Any]]  # by kind, then by option
+
+    @classmethod
+    def read(cls, file: str | Path, daemon: str, overrides: Iterable[str] = ()) -> Settings:
+        """
+        Read an INI file; ``overrides`` are ``section.option=value``.
+
+        Raises :class:`ConfigError`, naming the first mistake.
+        """
+        return _Reader(Path(file), daemon, overrides).settings()
+
+
+class _Reader:
+    """Reads one file once."""
+
+    def __init__(self, file: Path, daemon: str, overrides: Iterable[str]) -> None:
+        self.file = file
+        self.daemon = daemon
+        self.given = _parse(file)
+        self.overridden: set[tuple[str, str]] = set()
+        for override in overrides:
+            self._override(override)
+
+    def settings(self) -> Settings:
+        guest_sections = {kind: tuple(guest_options(kind)) for kind in registry.kinds()}
+        for section in self.given:
+            if section not in SECTIONS and section not in guest_sections:
+                known = ", ".join([*SECTIONS, *guest_sections])
+                raise self._error(section, "", f"there is no such section; known are {known}")
+        sections = {
+            name: declared(**self._section(name, tuple(options_of(declared))))
+            for name, declared in SECTIONS.items()
+        }
+        guests = {kind: self._section(kind, declared) for kind, declared in guest_sections.items()}
+        settings = Settings(daemon=self.daemon, file=self.file, guest_options=guests, **sections)
+        for section, name, reason in _contradictions(settings):
+            raise self._error(section, name, reason)
+        return settings
+
+    def _override(self, override: str) -> None:
+        where, equals, value = override.partition("=")
+        section, dot, name = where.strip().partition(".")
+        if not (equals and dot and section and name):
+            raise ConfigError(COMMAND_LINE, "", "", f"{override!r} is not section.option=value")
+        self.given.setdefault(section, {})[name] = value.strip()
+        self.overridden.add((section, name))
+
+    def _section(self, section: str, declared: tuple[Option, ...]) -> dict[str, Any]:
+        given = self.given.get(section, {})
+        names = [each.name for each in declared]
+        for name in given:
+            if name not in names:
+                known = ", ".join(names) or "none"
+                raise self._error(section, name, f"there is no such option; known are {known}")
+        return {each.name: self._value(section, each, given.get(each.name)) for each in declared}
+
+    def _value(self, section: str, declared: Option, given: str | None) -> Any:
+        try:
+            value = declared.kind.read(declared.default_for(self.daemon) if given is None else given)
+        except ValueError as error:
+            raise self._error(section, declared.name, str(error)) from error
+        if isinstance(value, Path) and given is not None and (section, declared.name) not in self.overridden:
+            value = self.file.parent / value  # relative to the file that says it
+        return value
+
+    def _error(self, section: str, name: str, reason: str) -> ConfigError:
+        overridden = (section, name) in self.overridden or (
+            not name and any(section == each for each, _ in self.overridden)
+        )
+        return ConfigError(COMMAND_LINE if overridden else str(self.file), section, name, reason)
+
+
+def _parse(file: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(
+        interpolation=None, default_section="", comment_prefixes=("#", ";"), empty_lines_in_values=False
+    )
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        with open(file, encoding="utf-8") as opened:
+            parser.read_file(opened)
+    except OSError as error:
+        raise ConfigError(str(file), "", "", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(file), "", "", f"is not UTF-8 text: {error}") from error
+    except configparser.DuplicateOptionError as error:
+        reason = f"given twice (line {error.lineno})"
+        raise ConfigError(str(file), str(error.section), error.option, reason) from error
+    except configparser.DuplicateSectionError as error:
+        raise ConfigError(str(file), str(error.section), "", f"given twice (line {error.lineno})") from error
+    except configparser.Error as error:
+        raise ConfigError(str(file), "", "", " ".join(str(error).split())) from error
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """What single options cannot show: section, option and reason of every contradiction."""
+    listen, tls, migration = settings.listen, settings.tls, settings.migration
+    if settings.server.state_dir is None or settings.server.control is None:
+        missing = "state_dir" if settings.server.state_dir is None else "control"
+        yield "server", missing, "must not be empty"
+    for wanted, section, name in (
+        (listen.tls, "listen", "tls"),
+        (migration.listen, "migration", "listen"),
+        (migration.peer, "migration", "peer"),
+    ):
+        if wanted and not (tls.certificate and tls.key):
+            yield section, name, "needs certificate and key in [tls]"
+        if wanted and section == "migration" and not tls.ca:
+            yield section, name, "needs ca in [tls], to know the other host by"
+        if wanted and section == "migration" and not migration.ticket_file:
+            yield section, name, "needs ticket_file in [migration]"
+    if bool(tls.certificate) != bool(tls.key):
+        missing = "key" if tls.certificate else "certificate"
+        yield "tls", missing, "certificate and key are only of use together"
+    for name in ("certificate", "key", "ca", "client_ca"):
+        file = getattr(tls, name)
+        if file and not file.is_file():
+            yield "tls", name, f"there is no file {file}"
+    for section, file in (("auth", settings.auth.ticket_file), ("migration", migration.ticket_file)):
+        if file and not file.is_file():
+            yield section, "ticket_file", f"there is no file {file}"
+    if not (listen.plain or listen.tls or listen.unix):
+        yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
+    if listen.secure_channels and not (listen.tls or listen.unix):
+        yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
+    if settings.daemon == "target" and not migration.listen:
+        yield "migration", "listen", "spice-target needs an endpoint here, for the host that hands over its guest"
+    kind = settings.guest.kind
+    if kind not in registry.kinds() and (kind or settings.daemon == "source"):
+        yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(registry.kinds())}"
+
+
+def guest_options(kind: str) -> Iterator[Option]:
+    """What the section of a guest's kind may say, as its plugin declares it."""
+    for declared in registry.maker(kind).options:
+        yield Option(declared.name, kinds.Kind(declared.words, declared.read), declared.default, declared.help)
+
+
+if __name__ == "__main__":
+    from spicemig.daemons.manual import main
+
+    main()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Runs every check and sums up: what ``make check`` calls.
+
+The last line of output is ``N passed, N failed, N skipped``; before it stand the
+skipped tests with their reasons. With ``--debian`` only the unit tests, under the
+interpreter and the libraries of the distribution.
+"""
+
+from __future__ import annotations
+
+import collections
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+SUMMARY = TOP / "build" / "check.txt"
+DEBIAN = "/usr/bin/python3"
+NEEDED_OF_DEBIAN = "twisted OpenSSL service_identity PIL lz4 cryptography hypothesis".split()
+LINTS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
+_COUNT = re.compile(r"(successes|failures|errors|skips)=(\d+)")
+
+
+class Tally:
+    """What has passed, failed and been skipped so far."""
+
+    def __init__(self) -> None:
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.skipped: list[tuple[str, str]] = []  # reason, test
+
+    def lint(self, command: list[str]) -> None:
+        """Run a tool of this interpreter's environment; only its failure is counted."""
+        if self._run([str(Path(sys.executable).with_name(command[0])), *command[1:]])[0]:
+            self.counts["failed"] += 1
+
+    def trial(self, python: str, modules: list[str], *, where: str) -> None:
+        """Run some test modules; ``where`` names the working directory."""
+        print(f"== {where}: {python} -m twisted.trial", flush=True)
+        arguments = ["--temp-directory", str(TOP / "build" / where), "--reporter=text", *modules]
+        status, output = self._run([python, "-m", "twisted.trial", *arguments])
+        counts = read_counts(output)
+        self.counts["passed"] += counts["successes"]
+        failed = counts["failures"] + counts["errors"]
+        self.counts["failed"] += failed or int(status != 0)
+        self.counts["skipped"] += counts["skips"]
+        self.skipped += [(reason, f"{test} ({where})") for reason, test in read_skips(output)]
+
+    def finish(self) -> int:
+        """Print the summary; the exit status."""
+        by_reason: dict[str, list[str]] = {}
+        for reason, test in self.skipped:
+            by_reason.setdefault(reason, []).append(test)
+        for reason, tests in by_reason.items():
+            print(f"skipped, {reason}:", *tests, sep="\n  ")
+        line = ", ".join(f"{self.counts[word]} {word}" for word in ("passed", "failed", "skipped"))
+        SUMMARY.parent.mkdir(exist_ok=True)
+        SUMMARY.write_text(line + "\n")
+        print(line, flush=True)
+        return int(self.counts["failed"] > 0)
+
+    def _run(self, command: list[str]) -> tuple[int, str]:
+        lines = []
+        with subprocess.Popen(
+            command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                print(line, end="", flush=True)
+        return process.returncode, "".join(lines)
+
+
+def read_counts(output: str) -> collections.Counter[str]:
+    """The counts in trial's last line, such as ``FAILED (failures=1, successes=2)``."""
+    last = next((line for line in reversed(output.splitlines()) if line.startswith(("PASSED", "FAILED"))), "")
+    return collections.Counter({word: int(number) for word, number in _COUNT.findall(last)})
+
+
+def read_skips(output: str) -> list[tuple[str, str]]:
+    """Reason and name of every test that trial says was skipped."""
+    skips = []
+    for block in re.split(r"^=+\n", output, flags=re.MULTILINE)[1:]:
+        lines = block.splitlines()
+        if lines and lines[0] == "[SKIPPED]":
+            tests = [line for line in lines[1:] if re.fullmatch(r"[\w.]+\.test_\w+", line)]
+            end = min((lines.index(test) for test in tests), default=len(lines))
+            reason = " ".join(line.strip() for line in lines[1:end] if line.strip())
+            skips += [(reason, test) for test in tests]
+    return skips
+
+
+def unit_tests() -> list[str]:
+    """The test modules that open no port."""
+    return sorted(f"tests.{path.stem}" for path in (TOP / "tests").glob("test_*.py"))
+
+
+def debian_lacks() -> str:
+    """Why the unit tests cannot run with the distribution's own libraries; empty if they can."""
+    if not Path(DEBIAN).exists():
+        return f"there is no {DEBIAN}"
+    asked = f"import importlib.util as u; print(*(n for n in {NEEDED_OF_DEBIAN} if not u.find_spec(n)))"
+    missing = subprocess.run([DEBIAN, "-c", asked], capture_output=True, text=True, check=False).stdout.split()
+    return f"the distribution's Python lacks {', '.join(missing)}" if missing else ""
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    tally = Tally()
+    if "--debian" not in sys.argv[1:]:
+        for command in LINTS:
+            if importlib.util.find_spec(command[0]):
+                tally.lint(command)
+        tally.trial(sys.executable, unit_tests(), where="unit")
+        if any((TOP / "tests" / "peers").glob("test_*.py")):
+            tally.trial(sys.executable, ["tests.peers"], where="peers")
+    lacks = debian_lacks()
+    if lacks:
+        tally.counts["skipped"] += 1
+        tally.skipped.append((lacks, "unit tests with the distribution's libraries"))
+    else:
+        tally.trial(DEBIAN, unit_tests(), where="debian")
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
