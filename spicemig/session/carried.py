@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a session hands from host to host: one record per channel, one per host."""
+
+from typing import Annotated
+
+from spicemig.wire.declare import Counted, record, u8, u16, u32
+
+MAX_CARRIED_BYTES = 8 * 1024 * 1024  # of one channel; a full pixmap cache index and many held messages stay below
+
+
+@record
+class CarriedChannel:
+    """
+    One channel's state. ``core`` is what the channel core exported; ``shared``
+    is what it shares with its client's other channels: the pixmap cache for a
+    display channel, nothing for the others.
+    """
+
+    core: Annotated[bytes, Counted(u32)]
+    shared: Annotated[bytes, Counted(u32)] = b""
+
+
+@record
+class CarriedHost:
+    """What all clients of a host share."""
+
+    version: u8
+    mouse_mode: u16  # MouseMode in force
+    mm_time: u32  # multimedia clock at export, in ms
+    modifiers: u16  # lock keys that are on in the guest
+
+
+CARRIED_HOST_VERSION = 1

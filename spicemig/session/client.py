@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+One client over all its channels.
+
+A client session owns the channel cores of one connection id and what they
+share. It takes what the cores have to tell to the host's sessions (the guest's
+inputs, questions, signs of a migration), and what the device shows to the
+cores.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Iterable
+
+from twisted.logger import Logger
+
+from spicemig.channels import events
+from spicemig.channels.cursor import CursorCore
+from spicemig.channels.display import DisplayCore
+from spicemig.channels.inputs import InputsCore
+from spicemig.channels.main import MainCore
+from spicemig.channels.pixmap_cache import PixmapCache
+from spicemig.errors import ProtocolError
+from spicemig.session.carried import CarriedChannel
+from spicemig.wire.capabilities import MainCap
+
+if TYPE_CHECKING:
+    from spicemig.channels.tickets import TicketVerifier
+    from spicemig.session.sessions import Sessions
+
+MAX_UNFED = 65536  # things shown that wait for a display channel whose state is still on its way
+
+ChannelKey = tuple[str, int]
+
+
+class ClientSession:
+    """
+    A client of this host.
+
+    ``arriving`` clients come from a source: their channels stay parked until
+    their state is restored (:meth:`restore`) or given up (:meth:`start_afresh`).
+    """
+
+    log = Logger()
+
+    def __init__(self, host: Sessions, connection_id: int, address: str, *, arriving: bool = False) -> None:
+        self.host = host
+        self.connection_id = connection_id
+        self.address = address
+        self.arriving = arriving
+        self.connected_at = host.clock.seconds()
+        self.verifier: TicketVerifier | None = None
+        self.local = False  # came over a unix socket: no address of a target means anything to it
+        self.cores: dict[ChannelKey, Any] = {}
+        self.protocols: dict[ChannelKey, Any] = {}
+        self.pixmap_cache = PixmapCache()
+        self.latency_seconds: float | None = None
+        self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
+        self.restored: set[ChannelKey] = set()
+        self._unfed: list[Callable[[DisplayCore], None]] | None = None  # for displays that are not restored yet
+        self._live_displays: set[ChannelKey] = set()
+
+    # channels
+
+    @property
+    def main(self) -> MainCore | None:
+        """The main channel's core, while it is connected."""
+        return self.cores.get(("main", 0))
+
+    @property
+    def seamless(self) -> bool:
+        """Whether the client takes a seamless migration."""
+        return self._has_caps(MainCap.SEAMLESS_MIGRATE, MainCap.AGENT_CONNECTED_TOKENS)
+
+    @property
+    def semi_seamless(self) -> bool:
+        """Whether the client takes a semi-seamless migration."""
+        return self._has_caps(MainCap.SEMI_SEAMLESS_MIGRATE)
+
+    def _has_caps(self, *wanted: int) -> bool:
+        return self.main is not None and all(cap in self.main.caps for cap in wanted)
+
+    def make_core(self, request: Any) -> Any:
+        """The core for a link that was asked for; the channel is part of the host's channel set."""
+        common = {
+            "mini": request.mini,
+            "caps": request.channel_caps,
+            "arriving": self.arriving,
+            "channel_id": request.channel_id,
+        }
+        if request.channel == "main":
+            return MainCore(
+                connection_id=self.connection_id,
+                name=self.host.settings.name,
+                uuid=self.host.settings.uuid,
+                channels=self.host.channel_set,
+                supported_mouse_modes=self.host.supported_mouse_modes,
+                current_mouse_mode=self.host.mouse_mode,
+                multi_media_time=self.host.multi_media_time(),
+                **common,
+            )
+        if request.channel == "display":
+            return DisplayCore(pixmap_cache=self.pixmap_cache, settings=self.host.settings, **common)
+        if request.channel == "inputs":
+            return InputsCore(modifiers=self.host.modifiers, **common)
+        return CursorCore(**common)
+
+    def attach(self, core: Any, protocol: Any) -> None:
+        """A channel's link is through; speak first, unless its state is still to come."""
+        key = (core.channel, core.channel_id)
+        self.cores[key] = core
+        self.protocols[key] = protocol
+        if not self.arriving:
+            self._start(core)
+
+    def _start(self, core: Any) -> None:
+        core.start(self.host.clock.seconds())
+        if core.channel == "cursor":
+            core.init(self.host.device.cursor_state())
+        self.flush(core)
+
+    def flush(self, core: Any) -> None:
+        """Write what a core has to say, and have encoded what it needs encoded."""
+        key = (core.channel, core.channel_id)
+        if core.channel == "display":
+            for job in core.jobs():
+                self.host.workers(job.run).addCallbacks(
+                    self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
+                )
+        protocol = self.protocols.get(key)
+        if protocol is not None:
+            protocol.flush()
+
+    def flush_all(self) -> None:
+        """:meth:`flush` for every channel."""
+        for core in list(self.cores.values()):
+            self.flush(core)
+
+    def _encoded(self, result: Any, core: Any, job: Any) -> None:
+        core.encoded(job, result)
+        self.flush(core)
+        self.host.display_progressed(self)
+
+    def _encoding_failed(self, failure: Any, core: Any) -> None:
+        self.log.failure("client {client}: an image could not be encoded", failure, client=self.address)
+        self.close_channel(core)
+
+    def close_channel(self, core: Any) -> None:
+        """End one connection from our side."""
+        protocol = self.protocols.get((core.channel, core.channel_id))
+        if protocol is not None:
+            protocol.transport.loseConnection()
+
+    def close(self) -> None:
+        """End all connections; what is already queued is still sent."""
+        for core in list(self.cores.values()):
+            self.close_channel(core)
+
+    def abort(self) -> None:
+        """End all connections at once; what is queued is dropped."""
+        for protocol in list(self.protocols.values()):
+            protocol.transport.abortConnection()
+
+    # what ChannelProtocol calls
+
+    def handle(self, core: Any, event: Any) -> None:
+        """A core has something to tell."""
+        handler = self._HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, core, event)
+
+    def channel_lost(self, core: Any, reason: Any) -> None:
+        """A connection is gone; without its main channel a client is gone whole."""
+        key = (core.channel, core.channel_id)
+        if self.cores.get(key) is not core:
+            return
+        del self.cores[key]
+        self.protocols.pop(key, None)
+        self._live_displays.discard(key)
+        if core.channel == "main" and self.seal is None:
+            self.close()
+        if not self.cores:
+            self.host.client_lost(self)
+
+    # events of the cores
+
+    def _input(self, core: Any, event: Any) -> None:
+        self.host.input(self, event)
+
+    def _display_initialised(self, core: DisplayCore, event: events.DisplayInitialised) -> None:
+        key = (core.channel, core.channel_id)
+        self._live_displays.add(key)
+        self.show_all(core)
+
+    def show_all(self, core: DisplayCore) -> None:
+        """Give a display channel that has nothing the whole picture."""
+        device = self.host.device
+        for surface in device.surfaces():
+            core.surface_created(surface, primary=surface.id == 0)
+        config = device.monitors_config()
+        if config is not None:
+            core.monitors(config)
+        for surface in device.surfaces():
+            core.repaint(device.render(surface.id))
+        if any(surface.id == 0 for surface in device.surfaces()):
+            core.mark()
+        self.flush(core)
+
+    def _flush_mark(self, core: Any, event: events.FlushMarkReceived) -> None:
+        if self.seal is None:
+            raise ProtocolError(1, "a flush mark that nobody asked for")
+        block = self.carried(core)
+        core.hand_over(self.seal(core.channel, core.channel_id, block))
+        self.flush(core)
+        self.host.notify_observer("flush_mark", self.connection_id, core.channel, core.channel_id)
+
+    def _migrate_data(self, core: Any, event: events.MigrateDataReceived) -> None:
+        self.host.migrate_data(self, core, bytes(event.block))
+
+    def _migrate_connected(self, core: MainCore, event: events.MigrateConnected) -> None:
+        self.host.notify_observer("client_connected", self.connection_id, event.seamless)
+
+    def _migrate_failed(self, core: MainCore, event: Any) -> None:
+        self.host.notify_observer("client_failed", self.connection_id)
+
+    def _do_seamless(self, core: MainCore, event: events.DoSeamless) -> None:
+        self.host.answer_seamless(self, event.version)
+
+    def _migrate_ended(self, core: MainCore, event: Any) -> None:
+        if self.arriving:
+            self.start_afresh()
+
+    def _mouse_mode_asked(self, core: MainCore, event: events.MouseModeAsked) -> None:
+        self.host.ask_mouse_mode(event.mode)
+
+    def _latency(self, core: Any, event: events.LatencyMeasured) -> None:
+        self.latency_seconds = event.seconds
+
+    def _dead(self, core: Any, event: Any) -> None:
+        self.log.info("client {client}: no sign of life, closed", client=self.address)
+        self.abort()
+
+    _HANDLERS: dict[type, Callable[[ClientSession, Any, Any], None]] = {
+        events.KeyDown: _input,
+        events.KeyUp: _input,
+        events.KeyModifiers: _input,
+        events.Scancodes: _input,
+        events.PointerMoved: _input,
+        events.PointerSet: _input,
+        events.ButtonPressed: _input,
+        events.ButtonReleased: _input,
+        events.DisplayInitialised: _display_initialised,
+        events.FlushMarkReceived: _flush_mark,
+        events.MigrateDataReceived: _migrate_data,
+        events.MigrateConnected: _migrate_connected,
+        events.MigrateConnectFailed: _migrate_failed,
+        events.DoSeamless: _do_seamless,
+        events.MigrateEnded: _migrate_ended,
+        events.MouseModeAsked: _mouse_mode_asked,
+        events.LatencyMeasured: _latency,
+        events.ClientDead: _dead,
+    }
+
+    # what the device shows
+
+    def _displays(self) -> Iterable[DisplayCore]:
+        return [self.cores[key] for key in self._live_displays if key in self.cores]
+
+    def _show(self, show: Callable[[DisplayCore], None]) -> None:
+        if self._unfed is not None:
+            self._unfed.append(show)
+            if len(self._unfed) > MAX_UNFED:
+                self.log.info("client {client}: its state did not come in time, closed", client=self.address)
+                self._unfed = None
+                self.abort()
+        for core in self._displays():
+            show(core)
+            self.flush(core)
+
+    def surface_created(self, surface: Any) -> None:
+        """Tell the displays of a new surface."""
+
+        def show(core: DisplayCore) -> None:
+            core.surface_created(surface, primary=surface.id == 0)
+            if surface.id == 0:
+                core.mark()
+
+        self._show(show)
+
+    def surface_destroyed(self, surface_id: int) -> None:
+        """Tell the displays that a surface is gone."""
+        self._show(lambda core: core.surface_destroyed(surface_id))
+
+    def drawables(self, batch: Any) -> None:
+        """Give the displays a batch."""
+        self._show(lambda core: core.drawables(batch))
+
+    def monitors(self, config: Any) -> None:
+        """Tell the displays of new heads."""
+        self._show(lambda core: core.monitors(config))
+
+    def cursor(self, command: Any) -> None:
+        """Give the cursor channels a command."""
+        for (channel, _id), core in list(self.cores.items()):
+            if channel == "cursor" and not core.parked:
+                core.command(command)
+                self.flush(core)
+
+    # leaving
+
+    @property
+    def settled_pipes(self) -> bool:
+        """Whether no drawable waits for an encoder or a window."""
+        return all(core.idle for core in self._displays())
+
+    def freeze(self) -> None:
+        """Handle nothing more from the client; send off what the displays still hold."""
+        for core in self.cores.values():
+            core.freeze()
+        for core in self._displays():
+            core.flush_all()
+        self.flush_all()
+
+    def thaw(self) -> None:
+        """Go on, first with what came in meanwhile."""
+        for core in list(self.cores.values()):
+            for event in core.thaw():
+                self.handle(core, event)
+            self.flush(core)
+
+    def carried(self, core: Any) -> bytes:
+        """What a channel hands to the target."""
+        shared = self.pixmap_cache.export_state() if core.channel == "display" else b""
+        return CarriedChannel(core=core.export_state(), shared=shared).pack()
+
+    def leave(self, seal: Callable[[str, int, bytes], bytes]) -> None:
+        """Send MIGRATE on every channel; each answers with its flush mark."""
+        self.seal = seal
+        for core in list(self.cores.values()):
+            core.leave()
+            self.flush(core)
+
+    # arriving
+
+    def restore(self, blocks: dict[ChannelKey, bytes]) -> None:
+        """Take over the channels' states; raises ``WireError`` with nothing begun if a block is not right."""
+        opened = {key: CarriedChannel.unpack(block) for key, block in blocks.items() if key in self.cores}
+        for key, carried in opened.items():
+            if key[0] == "display":
+                self.pixmap_cache.restore_from(bytes(carried.shared))
+            self.cores[key].restore(bytes(carried.core))
+            self.restored.add(key)
+            if key[0] == "display":
+                self._live_displays.add(key)
+        for key in opened:
+            core = self.cores[key]
+            if key[0] == "display":
+                self._feed(core)
+            self.flush(core)
+
+    def expect_state(self) -> None:
+        """Keep what the device shows from now on for displays whose state is still on its way."""
+        self._unfed = []
+
+    def _feed(self, core: DisplayCore) -> None:
+        for rect_surface, rects in core.take_owed().items():
+            core.repaint(self.host.device.render(rect_surface), rects)
+        unfed, self._unfed = self._unfed or [], None
+        for show in unfed:
+            show(core)
+
+    def take_held(self, core: Any, block: bytes) -> None:
+        """Handle what the client had said to the source after it stood still."""
+        carried = CarriedChannel.unpack(block)
+        for event in core.take_held(bytes(carried.core)):
+            self.handle(core, event)
+        self.flush(core)
+
+    def start_afresh(self) -> None:
+        """Serve an arriving client as a new one (semi-seamless)."""
+        self.arriving = False
+        for core in list(self.cores.values()):
+            self._start(core)
+        self.host.client_started_afresh(self)
