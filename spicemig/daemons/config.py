@@ -2,10 +2,9 @@
 """
 The settings of both daemons: every section and option of the INI file.
 
-``python -m spicemig.daemons.config --sample source`` writes ``etc/source.ini``
-and ``--man`` the options' part of ``spicemig.ini(5)``, from the declarations
-below. What :meth:`Settings.read` returns is complete and checked, and nothing
-was opened to get it.
+The samples in ``etc/`` and ``spicemig.ini(5)`` are made from the declarations
+below by :mod:`spicemig.control.manual`. What :meth:`Settings.read` returns is
+complete and checked, and nothing was opened to get it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from spicemig.daemons import options as kinds
 from spicemig.daemons.options import Option, option, options_of
 from spicemig.errors import ConfigError
 from spicemig.guests import registry
-from spicemig.wire.declare import CHANNEL_TYPES
 
 SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
 COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
@@ -30,15 +28,10 @@ COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
 def _read_channel(name: str) -> str:
     if name not in SERVED_CHANNELS:
         raise ValueError(f"{name!r} is not one of {', '.join(SERVED_CHANNELS)}")
-    assert name in CHANNEL_TYPES
     return name
 
 
-def _gather_channels(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(names)
-
-
-channels = kinds.several("channel names", _read_channel, _gather_channels)
+channels = kinds.several("channel names", _read_channel, frozenset)
 words = kinds.several("words", str)
 
 
@@ -390,8 +383,3 @@ def guest_options(kind: str) -> Iterator[Option]:
     for declared in registry.maker(kind).options:
         yield Option(declared.name, kinds.Kind(declared.words, declared.read), declared.default, declared.help)
 
-
-if __name__ == "__main__":
-    from spicemig.daemons.manual import main
-
-    main()

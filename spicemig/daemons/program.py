@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command line that both daemons have, as twistd wants it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python import usage
+
+from spicemig.daemons.config import Settings
+from spicemig.errors import ConfigError
+
+
+class DaemonOptions(usage.Options):
+    """Reads the settings; ``self["settings"]`` has them."""
+
+    daemon = ""  # source or target
+    optParameters = [["config", "c", None, "Settings to read."]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overrides: list[str] = []
+
+    def opt_set(self, override: str) -> None:
+        """Set an option over the file: section.option=value. May be given several times."""
+        self.overrides.append(override)
+
+    def getSynopsis(self) -> str:
+        return f"Usage: twistd [-n] spice-{self.daemon} [--config FILE] [--set SECTION.OPTION=VALUE]..."
+
+    def postOptions(self) -> None:
+        file = self["config"] or f"/etc/spicemig/{self.daemon}.ini"
+        try:
+            self["settings"] = Settings.read(file, self.daemon, self.overrides)
+        except ConfigError as error:
+            raise SystemExit(f"spice-{self.daemon}: {error}") from error
+
+    def twistd(self, name: str) -> Any:
+        """An option of the twistd command that this one stands in."""
+        return self.parent.get(name) if self.parent is not None else None
