@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The QXL device between guests and sessions."""
+"""The QXL device: what a guest draws with and what sessions show of it."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Drawing commands turned into pixels."""
+"""Draws QXL commands onto surfaces, when somebody needs the pixels."""

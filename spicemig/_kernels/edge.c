@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * spicemig/_kernels/edge.c: the module; takes Python's arguments apart for the kernels.
+ *
+ * All that comes from Python is checked here: sizes and places against the
+ * buffers, so that a kernel cannot leave them. The twins of these functions, with
+ * the same arguments, are in devices/raster/reference.py.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+
+#include "convert.h"
+#include "copy.h"
+#include "fill.h"
+
+/* Sizes and places stay below this, so that products of two fit into 64 bits with room. */
+#define SIZE_LIMIT ((long long)INT32_MAX)
+
+/* Fewer pixels than this are done before another thread could have taken over. */
+#define PIXELS_WORTH_A_RELEASE 16384
+
+/* Pixels of 32 bits inside a buffer. */
+struct area {
+    long long stride, left, top, cols, rows;
+};
+
+static int outside(const char *argument)
+{
+    PyErr_Format(PyExc_ValueError, "%s: the rectangle does not lie inside the buffer", argument);
+    return 0;
+}
+
+static int inside(const char *argument, const Py_buffer *buffer, struct area area)
+{
+    const long long values[] = {area.stride, area.left, area.top, area.cols, area.rows};
+
+    for (size_t index = 0; index < sizeof values / sizeof values[0]; index++)
+        if (values[index] < 0 || values[index] > SIZE_LIMIT)
+            return outside(argument);
+    if (area.rows == 0 || area.cols == 0)
+        return 1;
+    if ((area.left + area.cols) * 4 > area.stride)
+        return outside(argument);
+    if ((area.top + area.rows - 1) * area.stride + (area.left + area.cols) * 4 > buffer->len)
+        return outside(argument);
+    return 1;
+}
+
+/* The first pixel of an area that was found inside; of an empty one, the buffer's first. */
+static uint8_t *first_pixel(const Py_buffer *buffer, struct area area)
+{
+    if (area.rows == 0 || area.cols == 0)
+        return buffer->buf;
+    return (uint8_t *)buffer->buf + area.top * area.stride + area.left * 4;
+}
+
+static int known_rop(unsigned rop)
+{
+    if (rop < 16)
+        return 1;
+    PyErr_Format(PyExc_ValueError, "rop: %u is not a truth table of two inputs", rop);
+    return 0;
+}
+
+static int apart(const Py_buffer *one, const Py_buffer *other)
+{
+    const uintptr_t one_start = (uintptr_t)one->buf, other_start = (uintptr_t)other->buf;
+
+    if (one_start + (size_t)one->len <= other_start || other_start + (size_t)other->len <= one_start)
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "src: shares memory with dst");
+    return 0;
+}
+
+static PyThreadState *released(long long rows, long long cols)
+{
+    return rows * cols >= PIXELS_WORTH_A_RELEASE ? PyEval_SaveThread() : NULL;
+}
+
+static void taken_back(PyThreadState *state)
+{
+    if (state != NULL)
+        PyEval_RestoreThread(state);
+}
+
+PyDoc_STRVAR(fill_rect_doc,
+             "fill_rect(pixels, stride, left, top, cols, rows, value, rop)\n--\n\n"
+             "Combine a colour with a rectangle of 32-bit pixels.");
+
+static PyObject *fill_rect(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer pixels;
+    struct area area;
+    unsigned value, rop;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*LLLLLII:fill_rect", &pixels, &area.stride, &area.left, &area.top,
+                          &area.cols, &area.rows, &value, &rop))
+        return NULL;
+    if (!inside("pixels", &pixels, area) || !known_rop(rop))
+        goto exit;
+    PyThreadState *state = released(area.rows, area.cols);
+    spicemig_fill_rect(first_pixel(&pixels, area), (ptrdiff_t)area.stride, (size_t)area.rows,
+                       (size_t)area.cols, value, rop);
+    taken_back(state);
+    result = Py_NewRef(Py_None);
+exit:
+    PyBuffer_Release(&pixels);
+    return result;
+}
+
+PyDoc_STRVAR(copy_rect_doc,
+             "copy_rect(dst, dst_stride, dst_left, dst_top, src, src_stride, src_left, src_top, cols, rows, rop)\n"
+             "--\n\nCombine a rectangle of 32-bit pixels with one of another buffer.");
+
+static PyObject *copy_rect(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer dst, src;
+    struct area to, from;
+    unsigned rop;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*LLLy*LLLLLI:copy_rect", &dst, &to.stride, &to.left, &to.top, &src,
+                          &from.stride, &from.left, &from.top, &to.cols, &to.rows, &rop))
+        return NULL;
+    from.cols = to.cols;
+    from.rows = to.rows;
+    if (!inside("dst", &dst, to) || !inside("src", &src, from) || !known_rop(rop) || !apart(&dst, &src))
+        goto exit;
+    PyThreadState *state = released(to.rows, to.cols);
+    spicemig_copy_rect(first_pixel(&dst, to), (ptrdiff_t)to.stride, first_pixel(&src, from),
+                       (ptrdiff_t)from.stride, (size_t)to.rows, (size_t)to.cols, rop);
+    taken_back(state);
+    result = Py_NewRef(Py_None);
+exit:
+    PyBuffer_Release(&dst);
+    PyBuffer_Release(&src);
+    return result;
+}
+
+PyDoc_STRVAR(move_rect_doc,
+             "move_rect(pixels, stride, left, top, cols, rows, src_left, src_top)\n--\n\n"
+             "Copy a rectangle of 32-bit pixels inside one buffer; the two may overlap.");
+
+static PyObject *move_rect(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer pixels;
+    struct area to, from;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*LLLLLLL:move_rect", &pixels, &to.stride, &to.left, &to.top, &to.cols,
+                          &to.rows, &from.left, &from.top))
+        return NULL;
+    from.stride = to.stride;
+    from.cols = to.cols;
+    from.rows = to.rows;
+    if (!inside("pixels", &pixels, to) || !inside("src", &pixels, from))
+        goto exit;
+    PyThreadState *state = released(to.rows, to.cols);
+    spicemig_move_rect(first_pixel(&pixels, to), first_pixel(&pixels, from), (ptrdiff_t)to.stride,
+                       (size_t)to.rows, (size_t)to.cols);
+    taken_back(state);
+    result = Py_NewRef(Py_None);
+exit:
+    PyBuffer_Release(&pixels);
+    return result;
+}
+
+PyDoc_STRVAR(scale_nearest_doc,
+             "scale_nearest(dst, cols, rows, src, src_stride, src_left, src_top, src_cols, src_rows, "
+             "full_cols, full_rows, skip_x, skip_y)\n--\n\n"
+             "Make a part of a scaled image, in rows of cols pixels without gaps.");
+
+static PyObject *scale_nearest(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer dst, src;
+    struct area to = {0}, from;
+    long long full_cols, full_rows, skip_x, skip_y;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*LLy*LLLLLLLLL:scale_nearest", &dst, &to.cols, &to.rows, &src,
+                          &from.stride, &from.left, &from.top, &from.cols, &from.rows, &full_cols,
+                          &full_rows, &skip_x, &skip_y))
+        return NULL;
+    if (to.cols < 0 || to.cols > SIZE_LIMIT / 4) {
+        outside("dst");
+        goto exit;
+    }
+    to.stride = to.cols * 4;
+    if (!inside("dst", &dst, to) || !inside("src", &src, from) || !apart(&dst, &src))
+        goto exit;
+    if (from.cols == 0 || from.rows == 0) {
+        PyErr_SetString(PyExc_ValueError, "src: there is nothing to scale");
+        goto exit;
+    }
+    if (full_cols < 1 || full_cols > SIZE_LIMIT || full_rows < 1 || full_rows > SIZE_LIMIT || skip_x < 0 ||
+        skip_x > full_cols - to.cols || skip_y < 0 || skip_y > full_rows - to.rows) {
+        PyErr_SetString(PyExc_ValueError, "full: the part does not lie inside the scaled image");
+        goto exit;
+    }
+    PyThreadState *state = released(to.rows, to.cols);
+    spicemig_scale_nearest(dst.buf, (ptrdiff_t)to.stride, (size_t)to.rows, (size_t)to.cols,
+                           first_pixel(&src, from), (ptrdiff_t)from.stride, (uint64_t)from.rows,
+                           (uint64_t)from.cols, (uint64_t)full_rows, (uint64_t)full_cols,
+                           (uint64_t)skip_y, (uint64_t)skip_x);
+    taken_back(state);
+    result = Py_NewRef(Py_None);
+exit:
+    PyBuffer_Release(&dst);
+    PyBuffer_Release(&src);
+    return result;
+}
+
+PyDoc_STRVAR(convert_rows_doc,
+             "convert_rows(dst, src, src_stride, cols, rows, format, palette, bottom_up)\n--\n\n"
+             "Make 32-bit pixels, in rows without gaps, of rows of any SPICE bitmap format.");
+
+static PyObject *convert_rows(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer dst, src, palette;
+    struct area to = {0};
+    long long src_stride;
+    unsigned format;
+    int bottom_up;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*y*LLLIy*p:convert_rows", &dst, &src, &src_stride, &to.cols, &to.rows,
+                          &format, &palette, &bottom_up))
+        return NULL;
+    if (to.cols < 0 || to.cols > SIZE_LIMIT / 4) {
+        outside("dst");
+        goto exit;
+    }
+    to.stride = to.cols * 4;
+    if (!inside("dst", &dst, to) || !apart(&dst, &src))
+        goto exit;
+    result = Py_NewRef(Py_None);
+    if (to.cols == 0 || to.rows == 0)
+        goto exit;
+    const long long row_bytes = (long long)spicemig_row_bytes(format, (size_t)to.cols);
+    if (row_bytes == 0) {
+        PyErr_Format(PyExc_ValueError, "format: %u is not a bitmap format", format);
+        Py_CLEAR(result);
+        goto exit;
+    }
+    if (src_stride < row_bytes || src_stride > SIZE_LIMIT ||
+        (to.rows - 1) * src_stride + row_bytes > src.len) {
+        outside("src");
+        Py_CLEAR(result);
+        goto exit;
+    }
+    const uint8_t *first = src.buf;
+    PyThreadState *state = released(to.rows, to.cols);
+    spicemig_convert_rows(dst.buf, (ptrdiff_t)to.stride,
+                          bottom_up ? first + (to.rows - 1) * src_stride : first,
+                          (ptrdiff_t)(bottom_up ? -src_stride : src_stride), (size_t)to.rows,
+                          (size_t)to.cols, format, palette.buf, (size_t)palette.len / 4);
+    taken_back(state);
+exit:
+    PyBuffer_Release(&dst);
+    PyBuffer_Release(&src);
+    PyBuffer_Release(&palette);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"fill_rect", fill_rect, METH_VARARGS, fill_rect_doc},
+    {"copy_rect", copy_rect, METH_VARARGS, copy_rect_doc},
+    {"move_rect", move_rect, METH_VARARGS, move_rect_doc},
+    {"scale_nearest", scale_nearest, METH_VARARGS, scale_nearest_doc},
+    {"convert_rows", convert_rows, METH_VARARGS, convert_rows_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "spicemig._kernels",
+    .m_doc = "Inner loops over pixels; spicemig.devices.raster.reference has the same in Python.",
+    .m_size = 0,
+    .m_methods = methods,
+};
+
+PyMODINIT_FUNC PyInit__kernels(void)
+{
+    return PyModuleDef_Init(&module);
+}

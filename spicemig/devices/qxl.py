@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The QXL device: between the guest that draws and the displays that show it.
+
+Source: qxl_dev.h for the words; architecture.md, section 2. The guest puts commands
+into two bounded rings. While the device runs, they are taken in order: the device
+remembers what they made (surfaces, heads, cursor), gives drawables to its
+rasteriser, and tells every display. Remembered commands and rendered pixels
+together are all that another host needs to go on.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from spicemig.devices.cursor import CursorCommand, CursorShape, CursorState
+from spicemig.devices.dirty import Area, DirtyTiles
+from spicemig.devices.drawables import Batch, Drawable
+from spicemig.devices.interfaces import IDevice, IDisplay
+from spicemig.devices.raster.kernels import PUT, copy_rect
+from spicemig.devices.raster.pending import Raster
+from spicemig.devices.surfaces import PIXEL_BYTES, PRIMARY, PixelBlock, Surface
+from spicemig.errors import GuestError, WireError
+from spicemig.wire.declare import Counted, record, u8, u16, u32, u64
+from spicemig.wire.enums import SurfaceFormat
+from spicemig.wire.messages.display import MonitorsConfig
+
+COMMAND_RING_SIZE = 256  # batches and surface commands that wait while the device stands
+CURSOR_RING_SIZE = 256
+MAX_SURFACES = 1024  # as many as a client is told that it may expect
+STATE_VERSION = 1
+
+
+@record
+class SurfaceDescription:
+    """The command that made a surface."""
+
+    id: u32
+    width: u32
+    height: u32
+    format: u32
+
+
+@record
+class CursorDescription:
+    """A :class:`CursorState`; a ``type`` of 255 says that there is no shape."""
+
+    x: u16
+    y: u16
+    visible: u8
+    trail_length: u16
+    trail_frequency: u16
+    unique: u64
+    type: u8
+    width: u16
+    height: u16
+    hot_spot_x: u16
+    hot_spot_y: u16
+    data: Annotated[bytes, Counted(u32)]
+
+
+@record
+class DeviceState:
+    """The remembered commands, for another device; pixels travel as :class:`PixelBlock`."""
+
+    version: u16
+    surfaces: Annotated[list[SurfaceDescription], Counted(u32)]
+    monitors: Annotated[bytes, Counted(u32)]  # a MonitorsConfig, or nothing
+    cursor: CursorDescription
+    last_image_id: u64
+
+
+NO_SHAPE = 255
+_SIGN = 0x10000  # cursor places are 16 bits with a sign
+
+
+def _described(cursor: CursorState) -> CursorDescription:
+    shape = cursor.shape or CursorShape(0, NO_SHAPE, 0, 0, 0, 0, b"")
+    return CursorDescription(
+        x=cursor.x % _SIGN,
+        y=cursor.y % _SIGN,
+        visible=int(cursor.visible),
+        trail_length=cursor.trail_length,
+        trail_frequency=cursor.trail_frequency,
+        unique=shape.unique,
+        type=shape.type,
+        width=shape.width,
+        height=shape.height,
+        hot_spot_x=shape.hot_spot_x,
+        hot_spot_y=shape.hot_spot_y,
+        data=shape.data,
+    )
+
+
+def _signed(value: int) -> int:
+    return value - _SIGN if value >= _SIGN // 2 else value
+
+
+def _cursor_of(told: CursorDescription) -> CursorState:
+    shape = None
+    if told.type != NO_SHAPE:
+        shape = CursorShape(
+            told.unique,
+            told.type,
+            told.width,
+            told.height,
+            told.hot_spot_x,
+            told.hot_spot_y,
+            bytes(told.data),
+        )
+    return CursorState(
+        shape, _signed(told.x), _signed(told.y), bool(told.visible), told.trail_length, told.trail_frequency
+    )
+
+
+@implementer(IDevice)
+class QXLDevice:
+    """
+    One device with one guest and any number of displays.
+
+    Guests call ``create_primary``, ``create_surface``, ``destroy_surface``,
+    ``draw``, ``set_monitors`` and ``cursor_command``; each puts a command into a
+    ring and raises :class:`GuestError` if that is full.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self.running = True
+        self._commands: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._cursor_commands: deque[CursorCommand] = deque()
+        self._taking = False
+        self._displays: list[IDisplay] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self._raster = Raster()
+        self._monitors: MonitorsConfig | None = None
+        self._cursor = CursorState()
+        self._last_image_id = 0
+        self._dirty: dict[int, DirtyTiles] | None = None  # None: no precopy is under way
+        self._arrived: dict[int, Surface] = {}  # pixels of surfaces that were not told of yet
+
+    # what guests call
+
+    def create_primary(self, width: int, height: int, format: int = SurfaceFormat.XRGB_32) -> None:
+        """Make the surface that is the screen."""
+        self.create_surface(PRIMARY, width, height, format)
+
+    def destroy_primary(self) -> None:
+        """Take the screen away."""
+        self.destroy_surface(PRIMARY)
+
+    def create_surface(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB_32) -> None:
+        """Make a surface to draw on; it is black."""
+        self._put(self._take_surface, Surface(id, width, height, format))
+
+    def destroy_surface(self, id: int) -> None:
+        """Take a surface away; commands given before may still read it."""
+        self._put(self._take_destroy, id)
+
+    def draw(self, batch: Batch) -> None:
+        """Draw these, in order; the batch belongs to the device from now on."""
+        if len(batch):
+            self._put(self._take_batch, batch)
+
+    def set_monitors(self, config: MonitorsConfig) -> None:
+        """Say which heads there are."""
+        self._put(self._take_monitors, config)
+
+    def cursor_command(self, command: CursorCommand) -> None:
+        """Change the cursor."""
+        if len(self._cursor_commands) >= CURSOR_RING_SIZE:
+            raise GuestError("the cursor ring is full")
+        self._cursor_commands.append(command)
+        self._take()
+
+    def next_image_id(self) -> int:
+        """An id for an image that no other image had, on this host or where the guest came from."""
+        self._last_image_id += 1
+        return self._last_image_id
+
+    # the rings
+
+    def _put(self, take: Callable[[Any], None], command: Any) -> None:
+        if len(self._commands) >= COMMAND_RING_SIZE:
+            raise GuestError("the command ring is full")
+        self._commands.append((take, command))
+        self._take()
+
+    def _take(self) -> None:
+        """Take what is in the rings; a display that makes the guest draw is served by the same loop."""
+        if self._taking:
+            return
+        self._taking = True
+        try:
+            while self.running and (self._commands or self._cursor_commands):
+                while self.running and self._commands:
+                    take, command = self._commands.popleft()
+                    take(command)
+                while self.running and self._cursor_commands:
+                    self._take_cursor(self._cursor_commands.popleft())
+        finally:
+            self._taking = False
+
+    def _take_surface(self, surface: Surface) -> None:
+        if surface.id in self._raster.surfaces:
+            self._take_destroy(surface.id)
+        if len(self._raster.surfaces) >= MAX_SURFACES or surface.id >= MAX_SURFACES:
+            self._log.warn("surface {id} is not made: too many", id=surface.id)
+            return
+        self._raster.add_surface(surface)
+        if self._dirty is not None:
+            self._watch(surface)
+        for display in list(self._displays):
+            display.surface_created(surface)
+
+    def _take_destroy(self, surface_id: int) -> None:
+        if surface_id not in self._raster.surfaces:
+            self._log.warn("surface {id} is not destroyed: it does not exist", id=surface_id)
+            return
+        self._raster.remove_surface(surface_id)
+        if self._dirty is not None:
+            self._dirty.pop(surface_id, None)
+        for display in list(self._displays):
+            display.surface_destroyed(surface_id)
+
+    def _take_batch(self, batch: Batch) -> None:
+        drawables = list(batch)
+        possible = [drawable for drawable in drawables if self._possible(drawable)]
+        if len(possible) < len(drawables):
+            self._log.warn("drawables for surfaces that do not exist are left out")
+            batch.index = [drawable.offset for drawable in possible]
+        for drawable in possible:
+            self._raster.add(drawable)
+            if self._dirty is not None:
+                self._dirty[drawable.surface].mark(
+                    drawable.left, drawable.top, drawable.right, drawable.bottom
+                )
+        if possible:
+            for display in list(self._displays):
+                display.drawables(batch)
+
+    def _possible(self, drawable: Drawable) -> bool:
+        surfaces = self._raster.surfaces
+        return drawable.surface in surfaces and all(
+            source in surfaces for source in drawable.source_surfaces()
+        )
+
+    def _take_monitors(self, config: MonitorsConfig) -> None:
+        self._monitors = config
+        for display in list(self._displays):
+            display.monitors(config)
+
+    def _take_cursor(self, command: CursorCommand) -> None:
+        self._cursor = self._cursor.after(command)
+        for display in list(self._displays):
+            display.cursor(command)
+
+    # what sessions call
+
+    def add_display(self, display: IDisplay) -> None:
+        self._displays.append(display)
+
+    def remove_display(self, display: IDisplay) -> None:
+        if display in self._displays:
+            self._displays.remove(display)
+
+    def surfaces(self) -> list[Surface]:
+        return sorted(self._raster.surfaces.values(), key=lambda surface: surface.id)
+
+    def render(self, surface_id: int) -> Surface:
+        return self._raster.render(surface_id)
+
+    def cursor_state(self) -> CursorState:
+        return self._cursor
+
+    def monitors_config(self) -> MonitorsConfig | None:
+        return self._monitors
+
+    def stop(self) -> None:
+        self._take()
+        self.running = False
+
+    def resume(self) -> None:
+        self.running = True
+        self._take()
+
+    def reset(self) -> None:
+        """Be as new, with the same displays: surfaces, cursor and what waits in the rings are gone."""
+        self._commands.clear()
+        self._cursor_commands.clear()
+        gone = self.surfaces()
+        self._forget()
+        self.running = True
+        for surface in gone:
+            for display in list(self._displays):
+                display.surface_destroyed(surface.id)
+
+    # what migrations call
+
+    def _watch(self, surface: Surface) -> None:
+        assert self._dirty is not None
+        tiles = self._dirty[surface.id] = DirtyTiles(surface.width, surface.height)
+        tiles.mark_all()
+
+    def begin_precopy(self) -> None:
+        self._dirty = {}
+        for surface in self.surfaces():
+            self._watch(surface)
+
+    def next_round(self, limit_bytes: int) -> list[PixelBlock]:
+        blocks: list[PixelBlock] = []
+        carried = 0
+        for surface_id, tiles in sorted((self._dirty or {}).items()):
+            if carried >= limit_bytes and blocks:
+                break
+            if not tiles:
+                continue
+            surface = self.render(surface_id)
+            for area in list(tiles.areas()):
+                if carried >= limit_bytes and blocks:
+                    break
+                blocks.append(_block_of(surface, area))
+                tiles.clean(area)
+                carried += area.pixels * PIXEL_BYTES
+        return blocks
+
+    def dirty_bytes(self) -> int:
+        return sum(tiles.pixels for tiles in (self._dirty or {}).values()) * PIXEL_BYTES
+
+    def end_precopy(self) -> None:
+        self._dirty = None
+
+    def export_state(self) -> bytes:
+        if self._commands or self._cursor_commands:
+            raise GuestError("commands wait in the rings; the guest stops before its device does")
+        state = DeviceState(
+            version=STATE_VERSION,
+            surfaces=[
+                SurfaceDescription(surface.id, surface.width, surface.height, surface.format)
+                for surface in self.surfaces()
+            ],
+            monitors=b"" if self._monitors is None else self._monitors.pack(),
+            cursor=_described(self._cursor),
+            last_image_id=self._last_image_id,
+        )
+        return state.pack()
+
+    def restore(self, state: bytes) -> None:
+        """
+        As the interface says; the device stands still until ``resume``.
+
+        Displays are not told: what they show did not change.
+        """
+        told = DeviceState.unpack(state)
+        if told.version > STATE_VERSION:
+            raise WireError("DeviceState", "version", 0, f"{told.version} is newer than {STATE_VERSION}")
+        monitors = MonitorsConfig.unpack(told.monitors) if told.monitors else None
+        raster = Raster()
+        for description in told.surfaces:
+            raster.add_surface(self._arrived_surface(description))
+        self._forget()
+        self.running = False
+        self._raster = raster
+        self._monitors = monitors
+        self._cursor = _cursor_of(told.cursor)
+        self._last_image_id = told.last_image_id
+
+    def _arrived_surface(self, told: SurfaceDescription) -> Surface:
+        arrived = self._arrived.get(told.id)
+        if arrived is not None and (arrived.width, arrived.height) == (told.width, told.height):
+            arrived.format = told.format
+            return arrived
+        if told.id >= MAX_SURFACES:
+            raise WireError("DeviceState", "surfaces", 0, f"there cannot be a surface {told.id}")
+        return _possible_surface("DeviceState", told.id, told.width, told.height, told.format)
+
+    def apply_block(self, block: PixelBlock) -> None:
+        surface = self._arrived.get(block.surface_id) or self._raster.surfaces.get(block.surface_id)
+        if block.width and (surface is None or (surface.width, surface.height) != (block.width, block.height)):
+            if block.surface_id >= MAX_SURFACES:
+                raise WireError("PixelBlock", "surface_id", 0, "there cannot be such a surface")
+            surface = _possible_surface("PixelBlock", block.surface_id, block.width, block.height)
+            self._arrived[block.surface_id] = surface
+        if surface is None:
+            raise WireError("PixelBlock", "surface_id", 0, f"{block.surface_id} is not a surface")
+        try:
+            copy_rect(
+                surface.pixels,
+                surface.stride,
+                block.left,
+                block.top,
+                block.data,
+                block.stride,
+                0,
+                0,
+                block.stride // PIXEL_BYTES,
+                block.rows,
+                PUT,
+            )
+        except ValueError as error:
+            raise WireError("PixelBlock", "data", 0, str(error)) from error
+
+
+def _possible_surface(
+    where: str, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB_32
+) -> Surface:
+    try:
+        return Surface(id, width, height, format)
+    except ValueError as error:
+        raise WireError(where, "width", 0, str(error)) from error
+
+
+def _block_of(surface: Surface, area: Area) -> PixelBlock:
+    stride = area.cols * PIXEL_BYTES
+    data = bytearray(area.rows * stride)
+    copy_rect(
+        data,
+        stride,
+        0,
+        0,
+        surface.pixels,
+        surface.stride,
+        area.left,
+        area.top,
+        area.cols,
+        area.rows,
+        PUT,
+    )
+    return PixelBlock(
+        surface_id=surface.id,
+        top=area.top,
+        rows=area.rows,
+        stride=stride,
+        data=data,
+        left=area.left,
+        width=surface.width,
+        height=surface.height,
+    )
