@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The display channel: what one client sees of the guest's surfaces.
+
+The core knows surfaces and drawables by their attributes only (see
+``devices.drawables``) and keeps what the client has: surfaces, images, palettes.
+
+Source: spice.proto, DisplayChannel; spice-server 0.15.1, dcc.cpp, dcc-send.cpp and
+migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Collection, Iterable, Iterator
+
+from spicemig.channels.core import ChannelCore, receives
+from spicemig.channels.display_images import ImagePacker
+from spicemig.channels.display_pipe import Band, Command, DisplayPipe, PlainImage, Waiting, clipped
+from spicemig.channels.events import DisplayInitialised, PreferredCompression
+from spicemig.channels.palette_cache import PaletteCache
+from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
+from spicemig.codecs.encoders import COMPRESSIONS, Encoded, Encoding
+from spicemig.codecs.pixels import FMT_8BIT_A, FMT_16BIT, FMT_32BIT, FMT_RGBA
+from spicemig.errors import LinkError, ProtocolError
+from spicemig.state import carried, local, session_state
+from spicemig.wire.capabilities import DisplayCap
+from spicemig.wire.declare import CHANNEL_TYPES, Counted, Fixed, Placeholder, i64, record, u8, u32, u64
+from spicemig.wire.drawing import Clip, DrawBase, Point, QMask, Rect
+from spicemig.wire.messages import base, display
+
+LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
+BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
+MAX_FLUSH_BYTES = 1024 * 1024  # of pixels and commands that a handover still sends; more is painted by the target
+MAX_STREAM_CODECS = 32
+
+PRIMARY = 1  # surface_flags
+RES_TYPE_PIXMAP = 1
+ROP_PUT = 8  # ropd: OP_PUT
+EFFECT_NOP = 6
+DRAW_COPY = 304
+
+# the bitmap format of a surface's pixels; other surfaces are sent as RGB
+SURFACE_BITMAPS = {32: FMT_32BIT, 96: FMT_RGBA, 16: FMT_16BIT, 8: FMT_8BIT_A}
+
+
+@record
+class SurfaceAtClient:
+    """A surface that the client has."""
+
+    id: u32
+    width: u32
+    height: u32
+
+
+@record
+class OwedRegion:
+    """Parts of a surface that the client has not got as they are."""
+
+    surface_id: u32
+    rects: Annotated[list[Rect], Counted(u32)]
+
+
+@session_state(magic=b"DCMD", version=1)
+class DisplayState:
+    """
+    What a display channel remembers; begins as SpiceMigrateDataDisplay.
+
+    What SPICE has no place for stands behind the fields that it publishes. The
+    pixmap cache is shared by a client's display channels and travels by itself.
+    """
+
+    message_serial: u64 = carried(default=0)
+    low_bandwidth: u8 = carried(default=0)
+    pixmap_cache_id: u8 = carried(default=0)
+    pixmap_cache_size: i64 = carried(default=0)  # in pixels
+    pixmap_cache_frozen: u8 = carried(default=0)  # a stock target would empty the cache then
+    pixmap_cache_clients: Annotated[bytes, Fixed(32)] = carried(default=bytes(32))  # last serials, 4 x u64
+    glz_dictionary_id: u8 = carried(default=0)
+    glz_window_size: u32 = carried(default=0)  # in pixels
+    glz_encoders: u32 = carried(default=0)
+    glz_last_image_id: u64 = carried(default=0)
+    surfaces: Annotated[list[SurfaceAtClient], Counted(u32)] = carried(factory=list)
+    initialised: u8 = carried(default=0)
+    compression: u8 = carried(default=0)  # image_compression that the client prefers; 0: none
+    palettes: Annotated[list[u64], Counted(u32)] = carried(factory=list)  # least recently used first
+    owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodeJob:
+    """Work for a thread: an image that is too large to encode in between."""
+
+    encoding: Encoding
+
+    def run(self) -> Encoded | None:
+        """Encode it; may be called in any thread and touches nothing else."""
+        return self.encoding.make()
+
+
+class DisplayCore(ChannelCore):
+    """
+    The server's side of one display channel.
+
+    Surfaces, drawables and pixels are queued in the order in which they are
+    given; they are packed when the ack window lets them go. After any use the
+    owner has the :meth:`jobs` run and the :meth:`take_owed` parts repainted.
+    """
+
+    channel = "display"
+    state_type = DisplayState
+
+    def __init__(self, state: DisplayState | None = None, *, pixmap_cache: PixmapCache, settings: Any, **common: Any) -> None:
+        super().__init__(state, **common)
+        self.pixmap_cache = pixmap_cache
+        self.settings = settings
+        self.pipe = DisplayPipe()
+        self.palettes = PaletteCache()
+        self.images = ImagePacker(
+            pixmap_cache,
+            self.palettes,
+            client_lz4=DisplayCap.LZ4_COMPRESSION in self.caps,
+            lossy=settings.jpeg_wan == "always",
+        )
+        self._surfaces: dict[int, SurfaceAtClient] = {}
+        self._under_way: set[Encoding] = set()
+
+    # what is to be shown
+
+    @property
+    def compression(self) -> int:
+        """The compression mode in force."""
+        return self.state.compression or COMPRESSIONS[self.settings.image_compression]
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was to be shown has been sent."""
+        return not self.pipe.entries and not self.pipe.owed
+
+    def surface_created(self, surface: Any, primary: bool = False) -> None:
+        """The client gets this surface, all black."""
+        if surface.id in self._surfaces:
+            self.surface_destroyed(surface.id)
+        self._surfaces[surface.id] = SurfaceAtClient(id=surface.id, width=surface.width, height=surface.height)
+        self.pipe.command(
+            display.SurfaceCreate(
+                surface_id=surface.id,
+                width=surface.width,
+                height=surface.height,
+                format=surface.format,
+                flags=PRIMARY if primary else 0,
+            )
+        )
+
+    def surface_destroyed(self, surface_id: int) -> None:
+        """The surface goes, with what nobody has read from it."""
+        if self._surfaces.pop(surface_id, None) is not None:
+            self.pipe.destroy(surface_id)
+            self.pipe.command(display.SurfaceDestroy(surface_id=surface_id))
+
+    def mark(self) -> None:
+        """The primary surface may be shown now."""
+        self.pipe.command(display.Mark())
+
+    def monitors(self, config: Any) -> None:
+        """Where on the primary surface the heads are."""
+        if DisplayCap.MONITORS_CONFIG in self.caps:
+            self.pipe.command(config)
+
+    def drawables(self, batch: Iterable[Any]) -> None:
+        """Draw a batch; what is on a surface that the client was not told of is left out."""
+        surfaces = self._surfaces
+        for drawable in batch:
+            if drawable.surface not in surfaces or drawable.effect == EFFECT_NOP:
+                continue
+            waiting = Waiting.of(drawable)
+            if waiting.reads <= surfaces.keys():
+                self.pipe.draw(waiting)
+            else:
+                self.pipe.owe(waiting)
+
+    def repaint(self, surface: Any, rects: Collection[Rect] | None = None) -> None:
+        """Send a surface's pixels as they are now: these parts of it, or all of it."""
+        if surface.id not in self._surfaces:
+            return
+        whole = Rect(top=0, left=0, bottom=surface.height, right=surface.width)
+        if rects is None:
+            self.pipe.owed.forget(surface.id)
+            rects = [whole]
+        for rect in rects:
+            for band in bands(surface, clipped(rect, surface.width, surface.height)):
+                self.pipe.show(band)
+
+    def take_owed(self) -> dict[int, list[Rect]]:
+        """
+        What must be repainted now, by surface id; the caller does it before anything is drawn.
+
+        Empty while other drawings wait: only a client that has caught up is owed pixels.
+        """
+        if not self.pipe.owed or self.pipe.entries or not self._may_draw():
+            return {}
+        return self.pipe.owed.take()
+
+    # encoding
+
+    def jobs(self) -> list[EncodeJob]:
+        """Work that must be done before the next drawings can go; give the results to :meth:`encoded`."""
+        self._pump()
+        if not self._may_draw():
+            return []
+        new: list[EncodeJob] = []
+        for entry in self.pipe.entries[:LOOKAHEAD]:
+            if isinstance(entry, Waiting):
+                for encoding in self._missing(entry.drawable):
+                    if encoding not in self._under_way:
+                        self._under_way.add(encoding)
+                        new.append(EncodeJob(encoding))
+        return new
+
+    def encoded(self, job: EncodeJob, result: Encoded | None) -> None:
+        """A job is done."""
+        self._under_way.discard(job.encoding)
+        self._pump()
+
+    # sending
+
+    def data_to_send(self) -> list[Any]:
+        """As for any channel; drawings are packed now, if they may go."""
+        self._pump()
+        return super().data_to_send()
+
+    def flush_all(self) -> None:
+        """
+        Send all that waits, whatever the window; what is too much is owed instead.
+
+        For a handover: afterwards nothing waits, and what is owed is part of the state.
+        """
+        weight = sum(entry.weight for entry in self.pipe.entries if isinstance(entry, Waiting))
+        if weight > MAX_FLUSH_BYTES:
+            self.pipe.collapse_all()
+        while self.pipe.entries:
+            self._send_next()
+
+    def _may_draw(self) -> bool:
+        return bool(self.state.initialised) and self.window_open and not self.quiet
+
+    def _pump(self) -> None:
+        while self.pipe.entries and self._may_draw():
+            entry = self.pipe.entries[0]
+            if isinstance(entry, Waiting) and self._missing(entry.drawable):
+                return
+            self._send_next()
+
+    def _send_next(self) -> None:
+        entry = self.pipe.pop()
+        if isinstance(entry, Command):
+            self.send(entry.message)
+        else:
+            self._send_drawable(entry.drawable)
+
+    def _missing(self, drawable: Any) -> list[Encoding]:
+        lossy = self._may_be_lossy(drawable)
+        found = (self.images.missing(image, self.compression, lossy=lossy) for _offset, image in drawable.fixups())
+        return [encoding for encoding in found if encoding is not None]
+
+    def _may_be_lossy(self, drawable: Any) -> bool:
+        """Only plain copies: everything else would compute with what is not exact."""
+        return self.images.lossy and drawable.number == DRAW_COPY and len(drawable.fixups()) == 1
+
+    def _send_drawable(self, drawable: Any) -> None:
+        packed = self.images.pack(drawable, self.compression, lossy=self._may_be_lossy(drawable))
+        for palette in packed.evicted_palettes:
+            self.send(display.InvalPalette(id=palette))
+        if packed.evicted:
+            self._invalidate(packed.evicted)
+        self.send(packed.message)
+        self.pixmap_cache.used(packed.images, self.channel_id, self.common.serial_sent)
+
+    def _invalidate(self, evicted: list[CachedImage]) -> None:
+        """Have the client drop images, after the client's other display channels have used them."""
+        last: dict[int, int] = {}
+        for image in evicted:
+            for use in image.uses:
+                if use.channel_id != self.channel_id:
+                    last[use.channel_id] = max(last.get(use.channel_id, 0), use.serial)
+        if last:
+            waits = [
+                base.WaitForChannel(channel_type=CHANNEL_TYPES["display"], channel_id=channel_id, message_serial=serial)
+                for channel_id, serial in sorted(last.items())
+            ]
+            self.send(base.WaitForChannels(wait_list=waits))
+        resources = [display.ResourceID(type=RES_TYPE_PIXMAP, id=image.id) for image in evicted]
+        self.send(display.InvalList(resources=resources))
+
+    # moving
+
+    def export_state(self) -> bytes:
+        """See :class:`ChannelCore`; what still waits counts as owed."""
+        state = self.state
+        state.message_serial = self.common.serial_sent
+        state.surfaces = list(self._surfaces.values())
+        state.palettes = self.palettes.ids()
+        state.owed = [OwedRegion(surface_id=surface, rects=list(rects)) for surface, rects in self.pipe.owed]
+        return super().export_state()
+
+    def restored(self) -> None:
+        """Become what the source's core was; what it owed is owed here."""
+        super().restored()
+        state = self.state
+        self._surfaces = {surface.id: surface for surface in state.surfaces}
+        self.palettes = self.images.palettes = PaletteCache(state.palettes)
+        for region in state.owed:
+            surface = self._surfaces.get(region.surface_id)
+            if surface is not None:
+                for rect in region.rects:
+                    self.pipe.owed.add(surface.id, clipped(rect, surface.width, surface.height))
+
+    # what the client says
+
+    @receives(display.Init)
+    def init(self, message: Any) -> Iterator[Any]:
+        if self.state.initialised:
+            raise ProtocolError(LinkError.INVALID_DATA, "a second Init")
+        self.pixmap_cache.open(message.pixmap_cache_id, message.pixmap_cache_size)
+        state = self.state
+        state.initialised = 1
+        state.pixmap_cache_id = message.pixmap_cache_id
+        state.pixmap_cache_size = message.pixmap_cache_size
+        state.glz_dictionary_id = message.glz_dictionary_id
+        state.glz_window_size = max(0, message.glz_dictionary_window_size)
+        yield DisplayInitialised(
+            pixmap_cache_id=state.pixmap_cache_id,
+            pixmap_cache_pixels=state.pixmap_cache_size,
+            glz_dictionary_id=state.glz_dictionary_id,
+            glz_window_pixels=state.glz_window_size,
+        )
+
+    @receives(display.PreferredCompression)
+    def preferred_compression(self, message: Any) -> Iterator[Any]:
+        self._expect_init()
+        if message.image_compression in COMPRESSIONS.values():
+            self.state.compression = message.image_compression
+            yield PreferredCompression(message.image_compression)
+
+    @receives(display.StreamReport)
+    def stream_report(self, message: Any) -> Iterator[Any]:
+        self._expect_init()
+        yield from ()
+
+    @receives(display.GlDrawDone)
+    def gl_draw_done(self, message: Any) -> Iterator[Any]:
+        self._expect_init()
+        yield from ()
+
+    @receives(display.PreferredVideoCodecType)
+    def preferred_video_codec_type(self, message: Any) -> Iterator[Any]:
+        self._expect_init()
+        if len(message.codecs) > MAX_STREAM_CODECS:
+            raise ProtocolError(LinkError.INVALID_DATA, f"{len(message.codecs)} video codecs")
+        yield from ()
+
+    def _expect_init(self) -> None:
+        if not self.state.initialised:
+            raise ProtocolError(LinkError.INVALID_DATA, "a display channel begins with Init")
+
+
+def bands(surface: Any, rect: Rect) -> Iterator[Band]:
+    """A part of a surface as drawings of a bounded size; the pixels are copied."""
+    format = SURFACE_BITMAPS.get(surface.format)
+    width = rect.right - rect.left
+    if width <= 0 or rect.bottom <= rect.top:
+        return
+    if format is None:
+        pixels = memoryview(surface.image().convert("RGB").tobytes("raw", "BGRX"))
+        format, stride = FMT_32BIT, surface.width * 4
+    else:
+        pixels, stride = memoryview(surface.pixels), surface.stride
+    depth = {FMT_8BIT_A: 1, FMT_16BIT: 2}.get(format, 4)
+    rows = max(1, BAND_BYTES // (width * depth))
+    for top in range(rect.top, rect.bottom, rows):
+        bottom = min(top + rows, rect.bottom)
+        if width * depth == stride:
+            data = bytes(pixels[top * stride : bottom * stride])
+        else:
+            left = rect.left * depth
+            data = b"".join(
+                pixels[row * stride + left : row * stride + left + width * depth] for row in range(top, bottom)
+            )
+        image = PlainImage(width, bottom - top, format, width * depth, data)
+        box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
+        body, pointers = display.DrawCopy(
+            base=DrawBase(surface_id=surface.id, box=box, clip=Clip()),
+            src_bitmap=Placeholder(image),
+            src_area=Rect(top=0, left=0, bottom=bottom - top, right=width),
+            rop_descriptor=ROP_PUT,
+            scale_mode=0,
+            mask=QMask(flags=0, pos=Point(x=0, y=0), bitmap=None),
+        ).pack_template()
+        yield Band(DRAW_COPY, surface.id, box, body, pointers[0][0], image)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Puts images behind the body of a drawing message, as one client wants them.
+
+Source: spice.proto, Image; spice-server 0.15.1, dcc-send.cpp, fill_bits; spice-gtk
+0.42, canvas_base.c: masks (1 bit) are read as bitmaps or from the cache only, an
+image is put into the cache wherever CACHE_ME stands, and one that is asked for
+before it came stops the client.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from spicemig.channels.palette_cache import PaletteCache
+from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
+from spicemig.codecs.encoders import BITMAP, Encoding, candidates, pixels_of
+from spicemig.codecs.pixels import PALETTE_FORMATS, Buffer, row_bytes
+
+INLINE_BYTES = 32 * 1024  # of pixels: smaller images are encoded where they are packed
+MIN_ENCODED_BYTES = 64  # smaller ones go out as bitmaps
+MAX_PADDING_BYTES = 4  # per row; with less the rows go out as they are
+
+CACHE_ME, HIGH_BITS_SET, CACHE_REPLACE_ME = 1, 2, 4  # image_flags
+PAL_CACHE_ME, PAL_FROM_CACHE, TOP_DOWN = 1, 2, 4  # bitmap_flags
+FROM_CACHE, SURFACE, FROM_CACHE_LOSSLESS = 103, 104, 106  # image_type
+
+_DESCRIPTOR = struct.Struct("<QBBII")  # id, type, flags, width, height
+_BITMAP = struct.Struct("<BBIII")  # format, flags, width, height, stride
+_PALETTE = struct.Struct("<QH")  # id, number of colours; the colours follow
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+
+
+class PackedMessage:
+    """A message whose body is there already; goes where a declared message goes."""
+
+    __slots__ = ("number", "parts")
+    channel = "display"
+    to = "client"
+
+    def __init__(self, number: int, parts: list[Buffer]) -> None:
+        self.number = number
+        self.parts = parts
+
+    def pack_parts(self) -> list[Buffer]:
+        """The body in parts."""
+        return self.parts
+
+    def pack(self) -> bytes:
+        """The body."""
+        return b"".join(self.parts)
+
+
+@dataclass(slots=True)
+class PackedDrawing:
+    """A drawing message and what must happen around it."""
+
+    message: PackedMessage
+    images: list[int] = field(default_factory=list)  # cached images that it needs or brings
+    evicted: list[CachedImage] = field(default_factory=list)  # to be dropped by the client first
+    evicted_palettes: list[int] = field(default_factory=list)
+
+
+class ImagePacker:
+    """Packs drawings with their images for one display channel of one client."""
+
+    def __init__(self, pixmaps: PixmapCache, palettes: PaletteCache, *, client_lz4: bool, lossy: bool) -> None:
+        self.pixmaps = pixmaps
+        self.palettes = palettes
+        self.client_lz4 = client_lz4
+        self.lossy = lossy  # whether images may be sent lossy at all
+
+    def missing(self, image: Any, mode: int, *, lossy: bool) -> Encoding | None:
+        """The encoding that must be made elsewhere before this image can be packed, if any."""
+        if image.surface is not None or self._cached(image, lossy) is not None:
+            return None
+        encoding = self._encoding(image, mode, lossy)
+        if encoding is None or encoding.done or _plain_bytes(image) < INLINE_BYTES:
+            return None
+        return encoding
+
+    def pack(self, drawable: Any, mode: int, *, lossy: bool) -> PackedDrawing:
+        """The message for a drawable none of whose images is :meth:`missing`."""
+        body = bytearray(drawable.body)
+        packed = PackedDrawing(PackedMessage(drawable.number, [body]))
+        brought: set[int] = set()
+        at = len(body)
+        for pointer, image in drawable.fixups():
+            _U32.pack_into(body, pointer, at)
+            parts = self._image(image, mode, lossy, at, packed, brought)
+            packed.message.parts += parts
+            at += sum(map(len, parts))
+        return packed
+
+    def _cached(self, image: Any, lossy: bool) -> CachedImage | None:
+        if not image.flags & CACHE_ME:
+            return None
+        known = self.pixmaps.find(image.id)
+        return known if known is not None and (lossy or not known.lossy) else None
+
+    def _encoding(self, image: Any, mode: int, lossy: bool) -> Encoding | None:
+        if _plain_bytes(image) < MIN_ENCODED_BYTES:
+            return None
+        pixels = pixels_of(image)
+        names = candidates(pixels, mode, client_lz4=self.client_lz4, lossy=lossy and self.lossy)
+        return Encoding.of(image, names) if names else None
+
+    def _image(
+        self, image: Any, mode: int, lossy: bool, at: int, packed: PackedDrawing, brought: set[int]
+    ) -> list[Buffer]:
+        """An image at an offset of the message: descriptor and what belongs behind it."""
+        flags = image.flags & HIGH_BITS_SET
+        if image.surface is not None:
+            return [_DESCRIPTOR.pack(image.id, SURFACE, 0, image.width, image.height), _U32.pack(image.surface)]
+        if image.id not in brought:
+            known = self._cached(image, lossy)
+            if known is not None:
+                packed.images.append(image.id)
+                # with lossy images about, say which kind is meant: another channel may be about to replace it
+                kind = FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else FROM_CACHE
+                return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
+        encoding = self._encoding(image, mode, lossy)
+        encoded = encoding.make() if encoding is not None else None
+        if image.flags & CACHE_ME and image.id not in brought:
+            flags |= self._keep(image, encoded is not None and encoded.lossy, packed)
+            brought.add(image.id)
+        if encoded is None:
+            return self._bitmap(image, flags, at, packed)
+        descriptor = _DESCRIPTOR.pack(image.id, encoded.image_type, flags, image.width, image.height)
+        return [descriptor + _U32.pack(encoded.size), *encoded.parts]
+
+    def _keep(self, image: Any, lossy: bool, packed: PackedDrawing) -> int:
+        """Have the client keep an image that it is sent now; the flag that tells it so."""
+        known = self.pixmaps.find(image.id)
+        if known is not None:  # it has a lossy one
+            known.lossy = 0
+            packed.images.append(image.id)
+            return CACHE_REPLACE_ME
+        evicted = self.pixmaps.add(image.id, image.width * image.height, lossy=lossy, keep=packed.images)
+        if evicted is None:
+            return 0
+        packed.evicted += evicted
+        packed.images.append(image.id)
+        return CACHE_ME
+
+    def _bitmap(self, image: Any, flags: int, at: int, packed: PackedDrawing) -> list[Buffer]:
+        pixels = pixels_of(image)
+        tight = row_bytes(image.format, image.width)
+        if image.stride - tight < MAX_PADDING_BYTES:
+            stride, data = image.stride, memoryview(image.data)[: image.stride * image.height]
+        else:
+            stride, data = tight, pixels.rows()
+        bitmap_flags = TOP_DOWN if image.top_down else 0
+        tail = b""
+        start = _DESCRIPTOR.pack(image.id, BITMAP, flags, image.width, image.height)
+        if not image.palette or image.format not in PALETTE_FORMATS:
+            palette = _U32.pack(0)
+        elif image.palette_id and self.palettes.use(image.palette_id):
+            bitmap_flags |= PAL_FROM_CACHE
+            palette = _U64.pack(image.palette_id)
+        else:
+            if image.palette_id:
+                bitmap_flags |= PAL_CACHE_ME
+                evicted = self.palettes.add(image.palette_id)
+                if evicted is not None:
+                    packed.evicted_palettes.append(evicted)
+            palette = _U32.pack(at + _DESCRIPTOR.size + _BITMAP.size + _U32.size + len(data))
+            colours = image.palette
+            tail = _PALETTE.pack(image.palette_id, len(colours)) + struct.pack(f"<{len(colours)}I", *colours)
+        head = start + _BITMAP.pack(image.format, bitmap_flags, image.width, image.height, stride) + palette
+        return [head, data, tail] if tail else [head, data]
+
+
+def _plain_bytes(image: Any) -> int:
+    return row_bytes(image.format, image.width) * image.height

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What waits to be sent on a display channel.
+
+Drawables wait in their compact form until the ack window lets them go, so that
+later ones can still replace them. What is too much to keep is forgotten and
+owed: those parts of the surfaces are sent as pixels once the client has caught up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Union
+
+from spicemig.wire.drawing import Rect
+
+MAX_WAITING_DRAWABLES = 512  # per client
+MAX_WAITING_BYTES = 64 * 1024 * 1024  # of the pixels that they hold, per client
+MAX_OWED_RECTS = 32  # per surface; more become one rectangle around them all
+
+COPY_BITS = 104  # the number of the message that copies inside its surface
+EFFECT_OPAQUE = 1
+CLIP_NONE = 0
+
+_CLIP_TYPE_OFFSET = 20  # in the body of every drawing message: behind surface id and box
+
+
+@dataclass(slots=True, eq=False)
+class PlainImage:
+    """Pixels of a surface on their way to one client; has the attributes of a device's image."""
+
+    width: int
+    height: int
+    format: int
+    stride: int
+    data: Any
+    top_down: bool = True
+    id: int = 0
+    flags: int = 0
+    palette: tuple[int, ...] = ()
+    palette_id: int = 0
+    surface: int | None = None
+    encodings: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Band:
+    """Some rows of a surface, to be drawn as an image; has the attributes of a drawable."""
+
+    number: int
+    surface: int
+    box: Rect
+    body: bytes
+    pointer: int  # where in the body the pointer to the image goes
+    image: PlainImage
+
+    def fixups(self) -> list[tuple[int, PlainImage]]:
+        """Where in the body the image goes."""
+        return [(self.pointer, self.image)]
+
+
+class Waiting:
+    """A drawable in the pipe, with what decides whether it may be dropped."""
+
+    __slots__ = ("bottom", "drawable", "left", "opaque", "reads", "right", "snapshot", "surface", "top", "weight")
+
+    def __init__(self, drawable: Any, images: list[Any], *, opaque: bool, snapshot: bool = False) -> None:
+        self.drawable = drawable
+        self.surface: int = drawable.surface
+        box = drawable.box
+        self.top, self.left, self.bottom, self.right = box.top, box.left, box.bottom, box.right
+        self.opaque = opaque
+        self.snapshot = snapshot
+        self.reads = {image.surface for image in images if image.surface is not None}
+        if drawable.number == COPY_BITS:
+            self.reads.add(self.surface)
+        self.weight = sum(len(image.data) for image in images)
+
+    @classmethod
+    def of(cls, drawable: Any) -> Waiting:
+        """A drawable of the device."""
+        images = [image for _offset, image in drawable.fixups()] if drawable.relocations else []
+        opaque = drawable.effect == EFFECT_OPAQUE and drawable.body[_CLIP_TYPE_OFFSET] == CLIP_NONE
+        return cls(drawable, images, opaque=opaque)
+
+    def covered_by(self, other: Waiting) -> bool:
+        """Whether nothing of it can be seen once the other one is drawn."""
+        return (
+            other.top <= self.top
+            and other.left <= self.left
+            and other.bottom >= self.bottom
+            and other.right >= self.right
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Command:
+    """A message that is not a drawing, in its place among them."""
+
+    message: Any
+
+
+Entry = Union[Waiting, Command]
+
+
+class OwedRegions:
+    """Parts of surfaces that the client has not got as they are; they will be sent as pixels."""
+
+    def __init__(self) -> None:
+        self._regions: dict[int, list[Rect]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._regions)
+
+    def __iter__(self) -> Iterator[tuple[int, list[Rect]]]:
+        return iter(self._regions.items())
+
+    def add(self, surface: int, rect: Rect) -> None:
+        """This part is owed, too."""
+        if rect.left >= rect.right or rect.top >= rect.bottom:
+            return
+        rects = self._regions.setdefault(surface, [])
+        if any(_holds(known, rect) for known in rects):
+            return
+        rects[:] = [known for known in rects if not _holds(rect, known)]
+        rects.append(rect)
+        if len(rects) > MAX_OWED_RECTS:
+            rects[:] = [
+                Rect(
+                    top=min(r.top for r in rects),
+                    left=min(r.left for r in rects),
+                    bottom=max(r.bottom for r in rects),
+                    right=max(r.right for r in rects),
+                )
+            ]
+
+    def forget(self, surface: int) -> None:
+        """The surface is gone."""
+        self._regions.pop(surface, None)
+
+    def take(self) -> dict[int, list[Rect]]:
+        """All of it; nothing is owed afterwards."""
+        regions, self._regions = self._regions, {}
+        return regions
+
+
+def _holds(outer: Rect, inner: Rect) -> bool:
+    return (
+        outer.top <= inner.top
+        and outer.left <= inner.left
+        and outer.bottom >= inner.bottom
+        and outer.right >= inner.right
+    )
+
+
+class DisplayPipe:
+    """
+    Entries in the order in which they are to be sent.
+
+    While anything is owed, drawables are not kept but owed as well: they could
+    read or blend with what the client has not got.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.owed = OwedRegions()
+        self.dropped = 0  # drawables that were covered before they were sent
+        self._drawables = 0
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def command(self, message: Any) -> None:
+        """Send a message after what is waiting."""
+        self.entries.append(Command(message))
+
+    def draw(self, waiting: Waiting) -> None:
+        """A drawable of the device."""
+        if self.owed:
+            self.owe(waiting)
+            return
+        self._append(waiting)
+        if self._drawables > MAX_WAITING_DRAWABLES or self._weight > MAX_WAITING_BYTES:
+            self.collapse()
+
+    def show(self, band: Band) -> None:
+        """Pixels as they are now; never given up for what is owed, so that there is always progress."""
+        self._append(Waiting(band, [band.image], opaque=True, snapshot=True))
+
+    def owe(self, waiting: Waiting) -> None:
+        """Instead of drawing it, owe what it touches."""
+        self.owed.add(waiting.surface, waiting.drawable.box)
+
+    def collapse(self) -> None:
+        """Give up the waiting drawables and owe what they touch."""
+        for entry in self.entries:
+            if isinstance(entry, Waiting) and not entry.snapshot:
+                self.owe(entry)
+        self.entries = [e for e in self.entries if isinstance(e, Command) or e.snapshot]
+        self._drawables = self._weight = 0
+
+    def collapse_all(self) -> None:
+        """As :meth:`collapse`, and the pixels that wait, too; only commands stay."""
+        for entry in self.entries:
+            if isinstance(entry, Waiting):
+                self.owe(entry)
+        self.entries = [e for e in self.entries if isinstance(e, Command)]
+        self._drawables = self._weight = 0
+
+    def destroy(self, surface: int) -> None:
+        """The surface goes: what is drawn on it is not needed unless somebody reads it."""
+        self.owed.forget(surface)
+        self._drop(surface, None)
+
+    def pop(self) -> Entry:
+        """The first entry, to be sent now."""
+        entry = self.entries.pop(0)
+        if isinstance(entry, Waiting):
+            self._uncount(entry)
+        return entry
+
+    def _append(self, waiting: Waiting) -> None:
+        if waiting.opaque and waiting.surface not in waiting.reads:
+            self._drop(waiting.surface, waiting)
+        self.entries.append(waiting)
+        if not waiting.snapshot:
+            self._drawables += 1
+            self._weight += waiting.weight
+
+    def _uncount(self, waiting: Waiting) -> None:
+        if not waiting.snapshot:
+            self._drawables -= 1
+            self._weight -= waiting.weight
+
+    def _drop(self, surface: int, cover: Waiting | None) -> None:
+        """Drop what a new opaque drawable covers (None: everything on the surface), back to the last that reads the surface."""
+        entries = self.entries
+        for index in range(len(entries) - 1, -1, -1):
+            entry = entries[index]
+            if isinstance(entry, Command):
+                continue
+            if surface in entry.reads:
+                if entry.surface != surface or cover is not None and not entry.covered_by(cover):
+                    return
+                # it reads its own surface, but what it draws is covered: nobody sees what it reads
+            if entry.surface == surface and (cover is None or entry.covered_by(cover)):
+                del entries[index]
+                self._uncount(entry)
+                self.dropped += 1
+
+
+def clipped(rect: Rect, width: int, height: int) -> Rect:
+    """The part of a rectangle that lies on a surface of this size."""
+    return Rect(
+        top=max(0, rect.top), left=max(0, rect.left), bottom=min(height, rect.bottom), right=min(width, rect.right)
+    )
