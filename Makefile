@@ -38,7 +38,7 @@ lint: all
 	$(BIN)/mypy
 
 docs: all
-	$(BIN)/python -m spicemig.daemons.config --write
+	$(BIN)/python -m spicemig.control.manual
 
 peers:
 ifeq ($(INSTALL_PEERS),1)

@@ -13,6 +13,7 @@ The control API: HTTP/1.1 with JSON on the control socket.
 ``POST /v1/recovery``                          the operator's word that this host owns the guest
 ``GET /v1/screenshot.png``                     the guest's picture
 ``PUT /v1/ticket``                             set, or let expire, the ticket of new viewers
+``GET /v1/guest``                              what the guest tells of itself
 ``GET /v1/doctor``                             what would go wrong
 =============================================  ================================================
 
@@ -43,16 +44,20 @@ class IHost(Interface):
     """The daemon, as the API sees it."""
 
     sessions = Attribute("Its spicemig.session.sessions.Sessions.")
-    migrations = Attribute("Handovers by id, oldest first; see spicemig.migration.")
+    migrations = Attribute("Handovers by id, oldest first: spicemig.control.following.Followed.")
 
     def status():
         """What ``GET /v1/status`` answers."""
 
     def migrate(to, mode, transport, dry_run, timeout_seconds):
-        """Start a handover and return it; None takes what the settings say. Raises ``MigrationError``, ``ValueError``."""
+        """
+        Start a handover and return it as :class:`spicemig.control.following.Followed`.
+
+        None takes what the settings say. Raises ``MigrationError`` and, for ``to``, ``ValueError``.
+        """
 
     def recover():
-        """Serve the guest on the operator's word; returns a line that says what was done. Raises ``MigrationError``."""
+        """Serve the guest on the operator's word; says what was done. Raises ``MigrationError``."""
 
     def set_ticket(ticket, expires_seconds):
         """Viewers must know this from now on (bytes, or None: nobody is let in); None seconds: for ever."""
@@ -72,6 +77,7 @@ def root(host: Any) -> Resource:
         (b"screenshot.png", Screenshot(host)),
         (b"ticket", TicketResource(host)),
         (b"doctor", Doctor(host)),
+        (b"guest", Guest(host)),
     ):
         version.putChild(name, child)
     top = JSONResource()
@@ -99,6 +105,17 @@ class Doctor(_HostResource):
 
     def get(self, request: BoundedRequest) -> dict[str, Any]:
         return {"checks": self.host.doctor()}
+
+
+class Guest(_HostResource):
+    """``/v1/guest``"""
+
+    def get(self, request: BoundedRequest) -> dict[str, Any]:
+        guest = self.host.sessions.guest
+        if guest is None:
+            raise Refused(http.NOT_FOUND, "there is no guest here")
+        tells = getattr(guest, "describe", dict)
+        return {"kind": guest.kind, "running": self.host.sessions.device.running, **tells()}
 
 
 # -- viewers ----------------------------------------------------------------------------------------
@@ -197,7 +214,11 @@ class MigrationList(_HostResource):
             raise Refused(http.BAD_REQUEST, "timeout_seconds must be above 0 and at most 3600")
         try:
             handover = self.host.migrate(
-                asked.get("to"), asked.get("mode"), asked.get("transport"), asked.get("dry_run", False), timeout
+                asked.get("to"),
+                asked.get("mode"),
+                asked.get("transport"),
+                asked.get("dry_run", False),
+                timeout,
             )
         except ValueError as error:
             raise Refused(http.BAD_REQUEST, str(error)) from error
@@ -258,20 +279,18 @@ class MigrationEvents(JSONResource):
         unsubscribe = self.handover.subscribe(lambda event: self._write(request, "progress", event))
         gone: list[bool] = []
 
-        def finish(result: Any) -> Any:
+        def finish(report: Any) -> None:
+            unsubscribe()
             if not gone:
-                unsubscribe()
-                self._write(request, "report", self.handover.report())
+                self._write(request, "report", report)
                 request.finish()
-            return result
 
         def leave(_: Any) -> None:
             gone.append(True)
             unsubscribe()
 
         request.notifyFinish().addErrback(leave)
-        finished: Deferred[Any] = self.handover.when_done()
-        finished.addBoth(finish)
+        self.handover.when_done().addCallback(finish)
         return NOT_DONE_YET
 
     def _write(self, request: BoundedRequest, name: str, value: Any) -> None:

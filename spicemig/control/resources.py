@@ -64,7 +64,9 @@ class JSONResource(Resource):
             return  # whoever asked is gone
         if not failure.check(Refused):
             self.log.failure("control: {path} failed", failure, path=request.path.decode("latin-1"))
-            failure = Failure(Refused(http.INTERNAL_SERVER_ERROR, f"{failure.type.__name__}: {failure.value}"))
+            failure = Failure(
+                Refused(http.INTERNAL_SERVER_ERROR, f"{failure.type.__name__}: {failure.value}")
+            )
         write_error(request, failure.value)
 
     def getChild(self, path: bytes, request: BoundedRequest) -> Resource:

@@ -20,6 +20,7 @@ from spicemig.daemons import options as kinds
 from spicemig.daemons.options import Option, option, options_of
 from spicemig.errors import ConfigError
 from spicemig.guests import registry
+from spicemig.guests.options import GuestOption
 
 SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
 COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
@@ -57,7 +58,9 @@ class ServerSettings:
         "The unix socket on which spicemig(1) talks to this daemon; only the daemon's user may open it.",
     )
     log_format: str = option(
-        kinds.choice("text", "json"), "text", "Lines for people, or one JSON object per line with every field."
+        kinds.choice("text", "json"),
+        "text",
+        "Lines for people, or one JSON object per line with every field.",
     )
 
 
@@ -93,7 +96,9 @@ class ListenSettings:
     )
     max_clients: int = option(kinds.whole(1, 10000), "64", "How many viewers there may be at once.")
     multi_client: bool = option(
-        kinds.yes_no, "yes", "Several viewers share the guest; with no, a new viewer takes the place of the old."
+        kinds.yes_no,
+        "yes",
+        "Several viewers share the guest; with no, a new viewer takes the place of the old.",
     )
 
 
@@ -128,8 +133,8 @@ class AuthSettings:
     ticket_file: Path | None = option(
         kinds.path,
         "",
-        """A file with the ticket on its first line, read at start and on SIGHUP. Empty: the ticket is set with
-        spicemig ticket set.""",
+        """A file with the ticket on its first line, read at start and on SIGHUP. Empty: the ticket is set
+        with spicemig ticket set.""",
     )
     ticket_expires_seconds: int = option(
         kinds.whole(0, 10**9), "0", "How long the ticket of the file is valid after it was read; 0: for ever."
@@ -174,7 +179,9 @@ class MigrationSettings:
     """
 
     peer: tuple[str, int] | None = option(
-        kinds.host_port, "", "Where spicemig migrate goes if it is not told: the migration port of the other host."
+        kinds.host_port,
+        "",
+        "Where spicemig migrate goes if it is not told: the migration port of the other host.",
     )
     listen: tuple[str, ...] = option(
         kinds.endpoints,
@@ -193,7 +200,8 @@ class MigrationSettings:
     accept_names: tuple[str, ...] = option(
         words,
         "",
-        "Names of which one must be in the certificate of a host that connects. Empty: any host that ca has signed.",
+        """Names of which one must be in the certificate of a host that connects. Empty: any host that ca
+        has signed.""",
     )
     ticket_file: Path | None = option(
         kinds.path, "", "A file with the secret that both hosts share, on its first line."
@@ -270,7 +278,7 @@ class _Reader:
             self._override(override)
 
     def settings(self) -> Settings:
-        guest_sections = {kind: tuple(guest_options(kind)) for kind in registry.kinds()}
+        guest_sections = {kind: tuple(guest_options(kind)) for kind in sorted(registry.makers())}
         for section in self.given:
             if section not in SECTIONS and section not in guest_sections:
                 known = ", ".join([*SECTIONS, *guest_sections])
@@ -372,14 +380,32 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if listen.secure_channels and not (listen.tls or listen.unix):
         yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
     if settings.daemon == "target" and not migration.listen:
-        yield "migration", "listen", "spice-target needs an endpoint here, for the host that hands over its guest"
+        yield (
+            "migration",
+            "listen",
+            "spice-target needs an endpoint here, for the host that hands over its guest",
+        )
     kind = settings.guest.kind
-    if kind not in registry.kinds() and (kind or settings.daemon == "source"):
-        yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(registry.kinds())}"
+    if kind not in settings.guest_options and (kind or settings.daemon == "source"):
+        yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(settings.guest_options)}"
 
 
 def guest_options(kind: str) -> Iterator[Option]:
     """What the section of a guest's kind may say, as its plugin declares it."""
     for declared in registry.maker(kind).options:
-        yield Option(declared.name, kinds.Kind(declared.words, declared.read), declared.default, declared.help)
+        default = declared.default
+        text = ("yes" if default else "no") if isinstance(default, bool) else str(default)
+        yield Option(declared.name, _guest_kind(declared), text, " ".join(declared.help.split()))
 
+
+def _guest_kind(declared: GuestOption) -> kinds.Kind:
+    if declared.type is bool:
+        return kinds.Kind(kinds.yes_no.words, declared.read)
+    if declared.choices:
+        return kinds.Kind("one of " + ", ".join(declared.choices), declared.read)
+    words = {int: "whole number", float: "number"}.get(declared.type, "text")
+    if declared.minimum is not None:
+        words += f", {declared.minimum:g} or more"
+    if declared.maximum is not None:
+        words += f", at most {declared.maximum:g}"
+    return kinds.Kind(words, declared.read)

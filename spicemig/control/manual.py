@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Writes what is made from declarations: the samples in ``etc/`` and parts of the man pages.
+
+``python -m spicemig.control.manual`` in a checkout brings all of them up to date. In a
+man page the lines between ``.\\" made from NAME`` and ``.\\" end`` are replaced; the rest is prose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from spicemig.control.cli import make_parser
+from spicemig.daemons import options
+from spicemig.daemons.config import SECTIONS, guest_options
+from spicemig.daemons.options import Option
+from spicemig.guests import registry
+from spicemig.wire.declare import catalogue
+from spicemig.wire.describe import describe
+
+TOP = Path(__file__).resolve().parent.parent.parent
+PAGES = ("spice-source.8", "spice-target.8", "spicemig.1", "spicemig.ini.5", "spicemig-protocol.7")
+_MADE = re.compile(r'(?<=^\.\\" made from )(\w+)\n.*?(?=^\.\\" end$)', re.MULTILINE | re.DOTALL)
+
+
+def sections() -> Iterator[tuple[str, str, list[Option]]]:
+    """Name, text and options of every section, those of the installed guests last."""
+    for name, declared in SECTIONS.items():
+        yield name, _plain(declared.__doc__ or ""), list(options.options_of(declared))
+    for kind in sorted(registry.makers()):
+        yield kind, f"The guest of kind {kind}.", list(guest_options(kind))
+
+
+def _plain(docstring: str) -> str:
+    """A docstring as one paragraph without markup."""
+    return " ".join(docstring.replace("``", "").split())
+
+
+# -- samples ----------------------------------------------------------------------------------------
+
+
+def sample(daemon: str) -> str:
+    """A sample INI file: every option with its default, as a comment."""
+    lines = [
+        f"# Settings of spice-{daemon}; see spicemig.ini(5).",
+        "#",
+        "# Every option stands here as a comment with its default. Remove the # to change one.",
+    ]
+    for name, text, declared in sections():
+        lines += ["", "", f"[{name}]", *_comment(text)]
+        for each in declared:
+            default = each.default_for(daemon)
+            lines += ["", *_comment(f"{each.help} ({each.kind.words})"), f"#{each.name} = {default}".rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 98, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
+# -- man pages --------------------------------------------------------------------------------------
+
+
+def fill(page: str) -> str:
+    """A man page with its made parts made anew."""
+    return _MADE.sub(lambda found: f"{found[1]}\n{PARTS[found[1]]()}", page)
+
+
+def roff(text: str) -> str:
+    """Text that troff shows as it is."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.MULTILINE)
+
+
+def options_part() -> str:
+    """All sections and options, for ``spicemig.ini(5)``."""
+    lines: list[str] = []
+    for name, text, declared in sections():
+        lines += [f".SS [{name}]", roff(text)]
+        for each in declared:
+            source, target = each.default_for("source"), each.default_for("target")
+            default = f"Default: {source or 'empty'}."
+            if source != target:
+                default = f"Default: {source or 'empty'}; for spice-target {target or 'empty'}."
+            lines += [".TP", f'.BR {each.name} " ({roff(each.kind.words)})"', roff(each.help), roff(default)]
+    return "\n".join(lines) + "\n"
+
+
+def commands_part() -> str:
+    """All commands, for ``spicemig(1)``."""
+    parser = make_parser()
+    lines = [".SS Common options", *_arguments(parser)]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                usage = re.sub(
+                    r"\s+", " ", command.format_usage().removeprefix("usage: ").replace("[-h] ", "")
+                )
+                lines += [f".SS {name}", ".B " + roff(usage.strip()), ".PP", roff(command.description or "")]
+                lines += _arguments(command)
+    return "\n".join(lines) + "\n"
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        if isinstance(action, (argparse._HelpAction, argparse._SubParsersAction)):
+            continue
+        name = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+        value = "" if not action.option_strings or action.nargs == 0 else " " + str(_value_name(action))
+        text = action.help or ""
+        if action.choices and not action.option_strings:
+            name = "|".join(map(str, action.choices))
+        yield from (
+            ".TP",
+            ".B " + roff(name + value),
+            roff(text[:1].upper() + text[1:] + "." if text else ""),
+        )
+
+
+def _value_name(action: argparse.Action) -> str:
+    if action.choices:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest.upper())
+
+
+def messages_part() -> str:
+    """The catalogue of messages, for ``spicemig-protocol(7)``."""
+    return ".nf\n" + roff(describe(catalogue, "").rstrip()) + "\n.fi\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "options": options_part,
+    "commands": commands_part,
+    "messages": messages_part,
+}
+
+
+def files(top: Path = TOP) -> Iterable[tuple[Path, str]]:
+    """Every file that is made, or has made parts, with what it should hold."""
+    for daemon in options.DAEMONS:
+        yield top / "etc" / f"{daemon}.ini", sample(daemon)
+    for name in PAGES:
+        page = top / "man" / name
+        yield page, fill(page.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write what has changed."""
+    for path, text in files():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
