@@ -9,37 +9,61 @@ Source: spice.proto, DisplayChannel; spice-server 0.15.1, dcc.cpp, dcc-send.cpp 
 migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
 """
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Collection, Iterable, Iterator
+from typing import Annotated, Any
 
-from spicemig.channels.core import ChannelCore, receives
+from spicemig.channels.core import ChannelCore, LeavingStage, receives
 from spicemig.channels.display_images import ImagePacker
 from spicemig.channels.display_pipe import Band, Command, DisplayPipe, PlainImage, Waiting, clipped
 from spicemig.channels.events import DisplayInitialised, PreferredCompression
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
-from spicemig.codecs.encoders import COMPRESSIONS, Encoded, Encoding
-from spicemig.codecs.pixels import FMT_8BIT_A, FMT_16BIT, FMT_32BIT, FMT_RGBA
-from spicemig.errors import LinkError, ProtocolError
-from spicemig.state import carried, local, session_state
+from spicemig.codecs.encoders import Encoded, Encoding
+from spicemig.errors import LinkError, ProtocolError, WireError
+from spicemig.state import carried, session_state
 from spicemig.wire.capabilities import DisplayCap
-from spicemig.wire.declare import CHANNEL_TYPES, Counted, Fixed, Placeholder, i64, record, u8, u32, u64
-from spicemig.wire.drawing import Clip, DrawBase, Point, QMask, Rect
-from spicemig.wire.messages import base, display
+from spicemig.wire.declare import (
+    CHANNEL_TYPES,
+    Counted,
+    Fixed,
+    Placeholder,
+    Pointer,
+    i64,
+    record,
+    u8,
+    u32,
+    u64,
+)
+from spicemig.wire.drawing import Clip, DrawBase, QMask, Rect, ResourceId
+from spicemig.wire.enums import (
+    BitmapFormat,
+    ImageCompression,
+    ResourceType,
+    Ropd,
+    SurfaceFlags,
+    SurfaceFormat,
+)
+from spicemig.wire.messages import display
 
+SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
 BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
-MAX_FLUSH_BYTES = 1024 * 1024  # of pixels and commands that a handover still sends; more is painted by the target
+MAX_FLUSH_BYTES = (
+    1024 * 1024
+)  # of pixels and commands that a handover still sends; more is painted by the target
 MAX_STREAM_CODECS = 32
 
-PRIMARY = 1  # surface_flags
-RES_TYPE_PIXMAP = 1
-ROP_PUT = 8  # ropd: OP_PUT
 EFFECT_NOP = 6
 DRAW_COPY = 304
 
 # the bitmap format of a surface's pixels; other surfaces are sent as RGB
-SURFACE_BITMAPS = {32: FMT_32BIT, 96: FMT_RGBA, 16: FMT_16BIT, 8: FMT_8BIT_A}
+SURFACE_BITMAPS: dict[int, int] = {
+    SurfaceFormat.XRGB32: BitmapFormat.BIT32,
+    SurfaceFormat.ARGB32: BitmapFormat.RGBA,
+    SurfaceFormat.RGB555: BitmapFormat.BIT16,
+    SurfaceFormat.A8: BitmapFormat.BIT8_A,
+}
 
 
 @record
@@ -49,6 +73,13 @@ class SurfaceAtClient:
     id: u32
     width: u32
     height: u32
+
+
+@record
+class SurfaceIds:
+    """The surfaces that the client has, as SPICE publishes them."""
+
+    ids: Annotated[list[u32], Counted(u32)] = []
 
 
 @record
@@ -78,6 +109,7 @@ class DisplayState:
     glz_window_size: u32 = carried(default=0)  # in pixels
     glz_encoders: u32 = carried(default=0)
     glz_last_image_id: u64 = carried(default=0)
+    surface_ids: Annotated[SurfaceIds, Pointer()] = carried(factory=SurfaceIds)
     surfaces: Annotated[list[SurfaceAtClient], Counted(u32)] = carried(factory=list)
     initialised: u8 = carried(default=0)
     compression: u8 = carried(default=0)  # image_compression that the client prefers; 0: none
@@ -107,8 +139,12 @@ class DisplayCore(ChannelCore):
 
     channel = "display"
     state_type = DisplayState
+    offered_caps = frozenset((DisplayCap.MONITORS_CONFIG, DisplayCap.PREF_COMPRESSION))
+    uses_acks = True
 
-    def __init__(self, state: DisplayState | None = None, *, pixmap_cache: PixmapCache, settings: Any, **common: Any) -> None:
+    def __init__(
+        self, state: DisplayState | None = None, *, pixmap_cache: PixmapCache, settings: Any, **common: Any
+    ) -> None:
         super().__init__(state, **common)
         self.pixmap_cache = pixmap_cache
         self.settings = settings
@@ -128,7 +164,7 @@ class DisplayCore(ChannelCore):
     @property
     def compression(self) -> int:
         """The compression mode in force."""
-        return self.state.compression or COMPRESSIONS[self.settings.image_compression]
+        return self.state.compression or ImageCompression[self.settings.image_compression.upper()]
 
     @property
     def idle(self) -> bool:
@@ -139,14 +175,16 @@ class DisplayCore(ChannelCore):
         """The client gets this surface, all black."""
         if surface.id in self._surfaces:
             self.surface_destroyed(surface.id)
-        self._surfaces[surface.id] = SurfaceAtClient(id=surface.id, width=surface.width, height=surface.height)
+        self._surfaces[surface.id] = SurfaceAtClient(
+            id=surface.id, width=surface.width, height=surface.height
+        )
         self.pipe.command(
             display.SurfaceCreate(
                 surface_id=surface.id,
                 width=surface.width,
                 height=surface.height,
                 format=surface.format,
-                flags=PRIMARY if primary else 0,
+                flags=SurfaceFlags.PRIMARY if primary else 0,
             )
         )
 
@@ -240,7 +278,7 @@ class DisplayCore(ChannelCore):
             self._send_next()
 
     def _may_draw(self) -> bool:
-        return bool(self.state.initialised) and self.window_open and not self.quiet
+        return self.stage in SPEAKING and self.window_open and bool(self.state.initialised)
 
     def _pump(self) -> None:
         while self.pipe.entries and self._may_draw():
@@ -258,7 +296,9 @@ class DisplayCore(ChannelCore):
 
     def _missing(self, drawable: Any) -> list[Encoding]:
         lossy = self._may_be_lossy(drawable)
-        found = (self.images.missing(image, self.compression, lossy=lossy) for _offset, image in drawable.fixups())
+        found = (
+            self.images.missing(image, self.compression, lossy=lossy) for _offset, image in drawable.fixups()
+        )
         return [encoding for encoding in found if encoding is not None]
 
     def _may_be_lossy(self, drawable: Any) -> bool:
@@ -271,7 +311,7 @@ class DisplayCore(ChannelCore):
             self.send(display.InvalPalette(id=palette))
         if packed.evicted:
             self._invalidate(packed.evicted)
-        self.send(packed.message)
+        self.send_body(drawable.number, packed.parts)
         self.pixmap_cache.used(packed.images, self.channel_id, self.common.serial_sent)
 
     def _invalidate(self, evicted: list[CachedImage]) -> None:
@@ -282,12 +322,8 @@ class DisplayCore(ChannelCore):
                 if use.channel_id != self.channel_id:
                     last[use.channel_id] = max(last.get(use.channel_id, 0), use.serial)
         if last:
-            waits = [
-                base.WaitForChannel(channel_type=CHANNEL_TYPES["display"], channel_id=channel_id, message_serial=serial)
-                for channel_id, serial in sorted(last.items())
-            ]
-            self.send(base.WaitForChannels(wait_list=waits))
-        resources = [display.ResourceID(type=RES_TYPE_PIXMAP, id=image.id) for image in evicted]
+            self.wait_for_channels((CHANNEL_TYPES["display"], *use) for use in sorted(last.items()))
+        resources = [ResourceId(type=ResourceType.PIXMAP, id=image.id) for image in evicted]
         self.send(display.InvalList(resources=resources))
 
     # moving
@@ -297,21 +333,26 @@ class DisplayCore(ChannelCore):
         state = self.state
         state.message_serial = self.common.serial_sent
         state.surfaces = list(self._surfaces.values())
+        state.surface_ids = SurfaceIds(ids=list(self._surfaces))
         state.palettes = self.palettes.ids()
         state.owed = [OwedRegion(surface_id=surface, rects=list(rects)) for surface, rects in self.pipe.owed]
         return super().export_state()
 
+    def check(self, state: Any) -> None:
+        """See :class:`ChannelCore`; the surfaces and their parts must be possible."""
+        ids = {surface.id for surface in state.surfaces}
+        if len(ids) != len(state.surfaces) or not all(region.surface_id in ids for region in state.owed):
+            raise WireError("DisplayState", "surfaces", reason="a surface twice, or owed without being there")
+
     def restored(self) -> None:
-        """Become what the source's core was; what it owed is owed here."""
-        super().restored()
+        """See :class:`ChannelCore`; what the source owed is owed here."""
         state = self.state
         self._surfaces = {surface.id: surface for surface in state.surfaces}
         self.palettes = self.images.palettes = PaletteCache(state.palettes)
         for region in state.owed:
-            surface = self._surfaces.get(region.surface_id)
-            if surface is not None:
-                for rect in region.rects:
-                    self.pipe.owed.add(surface.id, clipped(rect, surface.width, surface.height))
+            surface = self._surfaces[region.surface_id]
+            for rect in region.rects:
+                self.pipe.owed.add(surface.id, clipped(rect, surface.width, surface.height))
 
     # what the client says
 
@@ -336,7 +377,7 @@ class DisplayCore(ChannelCore):
     @receives(display.PreferredCompression)
     def preferred_compression(self, message: Any) -> Iterator[Any]:
         self._expect_init()
-        if message.image_compression in COMPRESSIONS.values():
+        if message.image_compression in list(ImageCompression)[1:]:
             self.state.compression = message.image_compression
             yield PreferredCompression(message.image_compression)
 
@@ -370,10 +411,10 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
         return
     if format is None:
         pixels = memoryview(surface.image().convert("RGB").tobytes("raw", "BGRX"))
-        format, stride = FMT_32BIT, surface.width * 4
+        format, stride = BitmapFormat.BIT32, surface.width * 4
     else:
         pixels, stride = memoryview(surface.pixels), surface.stride
-    depth = {FMT_8BIT_A: 1, FMT_16BIT: 2}.get(format, 4)
+    depth = {BitmapFormat.BIT8_A: 1, BitmapFormat.BIT16: 2}.get(format, 4)
     rows = max(1, BAND_BYTES // (width * depth))
     for top in range(rect.top, rect.bottom, rows):
         bottom = min(top + rows, rect.bottom)
@@ -382,7 +423,8 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
         else:
             left = rect.left * depth
             data = b"".join(
-                pixels[row * stride + left : row * stride + left + width * depth] for row in range(top, bottom)
+                pixels[row * stride + left : row * stride + left + width * depth]
+                for row in range(top, bottom)
             )
         image = PlainImage(width, bottom - top, format, width * depth, data)
         box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
@@ -390,8 +432,8 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
             base=DrawBase(surface_id=surface.id, box=box, clip=Clip()),
             src_bitmap=Placeholder(image),
             src_area=Rect(top=0, left=0, bottom=bottom - top, right=width),
-            rop_descriptor=ROP_PUT,
+            rop_descriptor=Ropd.OP_PUT,
             scale_mode=0,
-            mask=QMask(flags=0, pos=Point(x=0, y=0), bitmap=None),
+            mask=QMask(),
         ).pack_template()
         yield Band(DRAW_COPY, surface.id, box, body, pointers[0][0], image)

@@ -16,16 +16,18 @@ from typing import Any
 
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
-from spicemig.codecs.encoders import BITMAP, Encoding, candidates, pixels_of
-from spicemig.codecs.pixels import PALETTE_FORMATS, Buffer, row_bytes
+from spicemig.codecs.encoders import Encoding, candidates, pixels_of
+from spicemig.codecs.pixels import PALETTE_FORMATS, row_bytes
+from spicemig.wire.declare import Buffer
+from spicemig.wire.enums import BitmapFlags, ImageFlags, ImageType
 
 INLINE_BYTES = 32 * 1024  # of pixels: smaller images are encoded where they are packed
 MIN_ENCODED_BYTES = 64  # smaller ones go out as bitmaps
 MAX_PADDING_BYTES = 4  # per row; with less the rows go out as they are
 
-CACHE_ME, HIGH_BITS_SET, CACHE_REPLACE_ME = 1, 2, 4  # image_flags
-PAL_CACHE_ME, PAL_FROM_CACHE, TOP_DOWN = 1, 2, 4  # bitmap_flags
-FROM_CACHE, SURFACE, FROM_CACHE_LOSSLESS = 103, 104, 106  # image_type
+# plain numbers: flags of the enum classes are slow to combine
+CACHE_ME, HIGH_BITS_SET, CACHE_REPLACE_ME = (int(flag) for flag in ImageFlags)
+PAL_CACHE_ME, PAL_FROM_CACHE, TOP_DOWN = (int(flag) for flag in BitmapFlags)
 
 _DESCRIPTOR = struct.Struct("<QBBII")  # id, type, flags, width, height
 _BITMAP = struct.Struct("<BBIII")  # format, flags, width, height, stride
@@ -34,31 +36,11 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
 
-class PackedMessage:
-    """A message whose body is there already; goes where a declared message goes."""
-
-    __slots__ = ("number", "parts")
-    channel = "display"
-    to = "client"
-
-    def __init__(self, number: int, parts: list[Buffer]) -> None:
-        self.number = number
-        self.parts = parts
-
-    def pack_parts(self) -> list[Buffer]:
-        """The body in parts."""
-        return self.parts
-
-    def pack(self) -> bytes:
-        """The body."""
-        return b"".join(self.parts)
-
-
 @dataclass(slots=True)
 class PackedDrawing:
     """A drawing message and what must happen around it."""
 
-    message: PackedMessage
+    parts: list[Buffer]  # the body
     images: list[int] = field(default_factory=list)  # cached images that it needs or brings
     evicted: list[CachedImage] = field(default_factory=list)  # to be dropped by the client first
     evicted_palettes: list[int] = field(default_factory=list)
@@ -67,7 +49,9 @@ class PackedDrawing:
 class ImagePacker:
     """Packs drawings with their images for one display channel of one client."""
 
-    def __init__(self, pixmaps: PixmapCache, palettes: PaletteCache, *, client_lz4: bool, lossy: bool) -> None:
+    def __init__(
+        self, pixmaps: PixmapCache, palettes: PaletteCache, *, client_lz4: bool, lossy: bool
+    ) -> None:
         self.pixmaps = pixmaps
         self.palettes = palettes
         self.client_lz4 = client_lz4
@@ -85,13 +69,13 @@ class ImagePacker:
     def pack(self, drawable: Any, mode: int, *, lossy: bool) -> PackedDrawing:
         """The message for a drawable none of whose images is :meth:`missing`."""
         body = bytearray(drawable.body)
-        packed = PackedDrawing(PackedMessage(drawable.number, [body]))
+        packed = PackedDrawing([body])
         brought: set[int] = set()
         at = len(body)
         for pointer, image in drawable.fixups():
             _U32.pack_into(body, pointer, at)
             parts = self._image(image, mode, lossy, at, packed, brought)
-            packed.message.parts += parts
+            packed.parts += parts
             at += sum(map(len, parts))
         return packed
 
@@ -114,13 +98,18 @@ class ImagePacker:
         """An image at an offset of the message: descriptor and what belongs behind it."""
         flags = image.flags & HIGH_BITS_SET
         if image.surface is not None:
-            return [_DESCRIPTOR.pack(image.id, SURFACE, 0, image.width, image.height), _U32.pack(image.surface)]
+            return [
+                _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height),
+                _U32.pack(image.surface),
+            ]
         if image.id not in brought:
             known = self._cached(image, lossy)
             if known is not None:
                 packed.images.append(image.id)
                 # with lossy images about, say which kind is meant: another channel may be about to replace it
-                kind = FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else FROM_CACHE
+                kind = (
+                    ImageType.FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else ImageType.FROM_CACHE
+                )
                 return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
         encoding = self._encoding(image, mode, lossy)
         encoded = encoding.make() if encoding is not None else None
@@ -155,7 +144,7 @@ class ImagePacker:
             stride, data = tight, pixels.rows()
         bitmap_flags = TOP_DOWN if image.top_down else 0
         tail = b""
-        start = _DESCRIPTOR.pack(image.id, BITMAP, flags, image.width, image.height)
+        start = _DESCRIPTOR.pack(image.id, ImageType.BITMAP, flags, image.width, image.height)
         if not image.palette or image.format not in PALETTE_FORMATS:
             palette = _U32.pack(0)
         elif image.palette_id and self.palettes.use(image.palette_id):

@@ -9,8 +9,9 @@ owed: those parts of the surfaces are sent as pixels once the client has caught 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Union
+from typing import Any
 
 from spicemig.wire.drawing import Rect
 
@@ -62,7 +63,18 @@ class Band:
 class Waiting:
     """A drawable in the pipe, with what decides whether it may be dropped."""
 
-    __slots__ = ("bottom", "drawable", "left", "opaque", "reads", "right", "snapshot", "surface", "top", "weight")
+    __slots__ = (
+        "bottom",
+        "drawable",
+        "left",
+        "opaque",
+        "reads",
+        "right",
+        "snapshot",
+        "surface",
+        "top",
+        "weight",
+    )
 
     def __init__(self, drawable: Any, images: list[Any], *, opaque: bool, snapshot: bool = False) -> None:
         self.drawable = drawable
@@ -100,7 +112,7 @@ class Command:
     message: Any
 
 
-Entry = Union[Waiting, Command]
+Entry = Waiting | Command
 
 
 class OwedRegions:
@@ -234,7 +246,7 @@ class DisplayPipe:
             self._weight -= waiting.weight
 
     def _drop(self, surface: int, cover: Waiting | None) -> None:
-        """Drop what a new opaque drawable covers (None: everything on the surface), back to the last that reads the surface."""
+        """Drop what is covered (by None: all) on a surface, back to the last entry that reads the surface."""
         entries = self.entries
         for index in range(len(entries) - 1, -1, -1):
             entry = entries[index]
@@ -253,5 +265,8 @@ class DisplayPipe:
 def clipped(rect: Rect, width: int, height: int) -> Rect:
     """The part of a rectangle that lies on a surface of this size."""
     return Rect(
-        top=max(0, rect.top), left=max(0, rect.left), bottom=min(height, rect.bottom), right=min(width, rect.right)
+        top=max(0, rect.top),
+        left=max(0, rect.left),
+        bottom=min(height, rect.bottom),
+        right=min(width, rect.right),
     )

@@ -9,7 +9,7 @@ spice-gtk 0.42 keeps what it is told to.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Iterable
+from collections.abc import Iterable
 
 CLIENT_PALETTES = 128
 

@@ -11,7 +11,8 @@ spice-channel-cache.h.
 """
 
 from collections import OrderedDict
-from typing import Annotated, Collection, Iterable
+from collections.abc import Collection, Iterable
+from typing import Annotated
 
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, session_state
@@ -88,7 +89,9 @@ class PixmapCache:
             self._images.move_to_end(identity)
         return image
 
-    def add(self, identity: int, pixels: int, *, lossy: bool, keep: Collection[int]) -> list[CachedImage] | None:
+    def add(
+        self, identity: int, pixels: int, *, lossy: bool, keep: Collection[int]
+    ) -> list[CachedImage] | None:
         """
         Make room for an image that the client does not have, and count it as there.
 

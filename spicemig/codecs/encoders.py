@@ -5,21 +5,17 @@ Which codec an image goes out with, and its encoding, made once for all clients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Callable
+from typing import Any
 
 from PIL import Image
 
 from spicemig.codecs import jpeg, lz4
-from spicemig.codecs.pixels import FMT_24BIT, FMT_32BIT, Buffer, Pixels, row_bytes
-
-# image_compression of spice.proto; the names are those of the INI file
-COMPRESSIONS = {"off": 1, "auto_glz": 2, "auto_lz": 3, "quic": 4, "glz": 5, "lz": 6, "lz4": 7}
-OFF = COMPRESSIONS["off"]
-
-# image_type of spice.proto
-BITMAP, JPEG, LZ4 = 0, 105, 109
+from spicemig.codecs.pixels import Pixels, row_bytes
+from spicemig.wire.declare import Buffer
+from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
 
 MIN_JPEG_PIXELS = 64 * 64  # below this a lossy image saves too little
 NATURAL_SAMPLE = 64  # the sample that decides is at most so many pixels wide and high
@@ -37,13 +33,15 @@ class Encoder:
 
 
 ENCODERS: dict[str, Encoder] = {
-    "lz4": Encoder(LZ4, lz4.FORMATS, lz4.encode),
-    "jpeg": Encoder(JPEG, jpeg.FORMATS, jpeg.encode, lossy=True),
+    "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, lz4.encode),
+    "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True),
 }
 
-# which lossless encoders a compression mode tries, in this order
+# which lossless encoders a compression mode tries, in this order; others try none
 MODES: dict[int, tuple[str, ...]] = {
-    mode: () if mode == OFF else ("lz4",) for mode in COMPRESSIONS.values()
+    mode: ("lz4",)
+    for mode in ImageCompression
+    if mode not in (ImageCompression.INVALID, ImageCompression.OFF)
 }
 
 
@@ -60,14 +58,14 @@ class Encoded:
 def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> tuple[str, ...]:
     """The names of the encoders to try for an image, best first; without any it goes out as a bitmap."""
     names = tuple(name for name in MODES.get(mode, ()) if name != "lz4" or client_lz4)
-    if mode != OFF and lossy and pixels.width * pixels.height >= MIN_JPEG_PIXELS:
+    if mode in MODES and lossy and pixels.width * pixels.height >= MIN_JPEG_PIXELS:
         names = ("jpeg", *names)
     return tuple(name for name in names if pixels.format in ENCODERS[name].formats)
 
 
 def is_natural(pixels: Pixels) -> bool:
     """Whether an image looks like a photograph rather than like text or a drawing."""
-    if pixels.format not in (FMT_24BIT, FMT_32BIT):
+    if pixels.format not in (BitmapFormat.BIT24, BitmapFormat.BIT32):
         return False
     image = pixels.image()
     width, height = min(image.width, NATURAL_SAMPLE), min(image.height, NATURAL_SAMPLE)
@@ -128,5 +126,11 @@ class Encoding:
 def pixels_of(image: Any) -> Pixels:
     """The pixels of a device's image, not copied."""
     return Pixels(
-        image.width, image.height, image.format, image.stride, image.data, image.top_down, tuple(image.palette)
+        image.width,
+        image.height,
+        image.format,
+        image.stride,
+        image.data,
+        image.top_down,
+        tuple(image.palette),
     )

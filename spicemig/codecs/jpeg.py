@@ -11,9 +11,11 @@ import io
 
 from PIL import Image
 
-from spicemig.codecs.pixels import FMT_24BIT, FMT_32BIT, MAX_IMAGE_BYTES, Buffer, ImageError, Pixels
+from spicemig.codecs.pixels import MAX_IMAGE_BYTES, ImageError, Pixels
+from spicemig.wire.declare import Buffer
+from spicemig.wire.enums import BitmapFormat
 
-FORMATS = frozenset((FMT_24BIT, FMT_32BIT))
+FORMATS = frozenset((BitmapFormat.BIT24, BitmapFormat.BIT32))
 QUALITY = 85  # of lossy images; what spice-server uses
 
 
@@ -37,4 +39,4 @@ def decode(payload: Buffer, width: int, height: int) -> Pixels:
             data = image.convert("RGB").tobytes("raw", "BGRX")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"JPEG: {error}") from error
-    return Pixels(width, height, FMT_32BIT, width * 4, data)
+    return Pixels(width, height, BitmapFormat.BIT32, width * 4, data)

@@ -15,19 +15,11 @@ import struct
 
 from lz4 import block
 
-from spicemig.codecs.pixels import (
-    FMT_16BIT,
-    FMT_24BIT,
-    FMT_32BIT,
-    FMT_RGBA,
-    MAX_IMAGE_BYTES,
-    Buffer,
-    ImageError,
-    Pixels,
-    row_bytes,
-)
+from spicemig.codecs.pixels import MAX_IMAGE_BYTES, ImageError, Pixels, row_bytes
+from spicemig.wire.declare import Buffer
+from spicemig.wire.enums import BitmapFormat
 
-FORMATS = frozenset((FMT_16BIT, FMT_24BIT, FMT_32BIT, FMT_RGBA))
+FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
 BLOCK_BYTES = 1024 * 1024  # of pixels in a block, about: bounds the room that the compressor needs
 WINDOW_BYTES = 64 * 1024  # how far back a block can refer
 MAX_EXPANSION = 255  # a byte of LZ4 data makes fewer bytes than this

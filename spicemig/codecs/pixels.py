@@ -10,31 +10,34 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import Union
 
 from PIL import Image
 
-from spicemig.errors import ProtocolError
+from spicemig.errors import LinkError, ProtocolError
+from spicemig.wire.declare import Buffer
+from spicemig.wire.enums import BitmapFormat
 
-Buffer = Union[bytes, bytearray, memoryview]
-
-# bitmap_fmt of spice.proto; wire.enums.BitmapFormat has the same numbers
-FMT_1BIT_LE, FMT_1BIT_BE, FMT_4BIT_LE, FMT_4BIT_BE, FMT_8BIT = 1, 2, 3, 4, 5
-FMT_16BIT, FMT_24BIT, FMT_32BIT, FMT_RGBA, FMT_8BIT_A = 6, 7, 8, 9, 10
-
-BITS_PER_PIXEL = {
-    FMT_1BIT_LE: 1,
-    FMT_1BIT_BE: 1,
-    FMT_4BIT_LE: 4,
-    FMT_4BIT_BE: 4,
-    FMT_8BIT: 8,
-    FMT_16BIT: 16,
-    FMT_24BIT: 24,
-    FMT_32BIT: 32,
-    FMT_RGBA: 32,
-    FMT_8BIT_A: 8,
+BITS_PER_PIXEL: dict[int, int] = {
+    BitmapFormat.BIT1_LE: 1,
+    BitmapFormat.BIT1_BE: 1,
+    BitmapFormat.BIT4_LE: 4,
+    BitmapFormat.BIT4_BE: 4,
+    BitmapFormat.BIT8: 8,
+    BitmapFormat.BIT16: 16,
+    BitmapFormat.BIT24: 24,
+    BitmapFormat.BIT32: 32,
+    BitmapFormat.RGBA: 32,
+    BitmapFormat.BIT8_A: 8,
 }
-PALETTE_FORMATS = frozenset((FMT_1BIT_LE, FMT_1BIT_BE, FMT_4BIT_LE, FMT_4BIT_BE, FMT_8BIT))
+PALETTE_FORMATS = frozenset(
+    (
+        BitmapFormat.BIT1_LE,
+        BitmapFormat.BIT1_BE,
+        BitmapFormat.BIT4_LE,
+        BitmapFormat.BIT4_BE,
+        BitmapFormat.BIT8,
+    )
+)
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024  # of pixels that a decoder makes for one image
 
@@ -46,7 +49,7 @@ class ImageError(ProtocolError):
     """An image payload is not what its descriptor or format says."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(3, f"image: {reason}")
+        super().__init__(LinkError.INVALID_DATA, f"image: {reason}")
 
 
 def row_bytes(format: int, width: int) -> int:
@@ -90,35 +93,37 @@ class Pixels:
         if self.stride == tight:
             return data[: tight * self.height]
         return memoryview(
-            b"".join(data[start : start + tight] for start in range(0, self.stride * self.height, self.stride))
+            b"".join(
+                data[start : start + tight] for start in range(0, self.stride * self.height, self.stride)
+            )
         )
 
     def image(self) -> Image.Image:
         """
-        The picture as a Pillow image, top row first: RGBA for :data:`FMT_RGBA`,
-        L for :data:`FMT_8BIT_A`, else RGB.
+        The picture as a Pillow image, top row first: RGBA for :data:`BitmapFormat.RGBA`,
+        L for :data:`BitmapFormat.BIT8_A`, else RGB.
         """
         self.check()
         size = (self.width, self.height)
         order = 1 if self.top_down else -1
-        if self.format == FMT_32BIT:
+        if self.format == BitmapFormat.BIT32:
             return Image.frombuffer("RGB", size, self.data, "raw", "BGRX", self.stride, order)
-        if self.format == FMT_24BIT:
+        if self.format == BitmapFormat.BIT24:
             return Image.frombuffer("RGB", size, self.data, "raw", "BGR", self.stride, order)
-        if self.format == FMT_RGBA:
+        if self.format == BitmapFormat.RGBA:
             return Image.frombuffer("RGBA", size, self.data, "raw", "BGRA", self.stride, order)
-        if self.format == FMT_8BIT_A:
+        if self.format == BitmapFormat.BIT8_A:
             return Image.frombuffer("L", size, self.data, "raw", "L", self.stride, order)
-        if self.format == FMT_16BIT:
+        if self.format == BitmapFormat.BIT16:
             wide = widen_555(self.rows())
             return Image.frombuffer("RGB", size, wide, "raw", "BGRX", self.width * 4, order)
         return self._paletted(size, order)
 
     def _paletted(self, size: tuple[int, int], order: int) -> Image.Image:
         data: Buffer = self.rows()
-        if self.format == FMT_1BIT_LE:
+        if self.format == BitmapFormat.BIT1_LE:
             data = bytes(data).translate(_REVERSED_BITS)
-        elif self.format == FMT_4BIT_LE:
+        elif self.format == BitmapFormat.BIT4_LE:
             data = bytes(data).translate(_SWAPPED_NIBBLES)
         raw_mode = {1: "P;1", 4: "P;4", 8: "P"}[BITS_PER_PIXEL[self.format]]
         indexed = Image.frombuffer("P", size, bytes(data), "raw", raw_mode, 0, order)
