@@ -87,7 +87,7 @@ class Catalogue:
         self._records[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     def add_message(self, cls: type[Any]) -> None:
-        for channel in cls.channels:
+        for channel in cls.spoken_on:
             key = (channel, cls.to, cls.number)
             if key in self._messages and self._messages[key].__qualname__ != cls.__qualname__:
                 raise TypeError(f"{key} is {self._messages[key].__qualname__} already")
@@ -109,7 +109,7 @@ class Catalogue:
 
     def messages(self) -> list[type[Any]]:
         """Every message once, by channel, direction and number."""
-        return [cls for (channel, _to, _number), cls in self.entries() if channel == cls.channels[0]]
+        return [cls for (channel, _to, _number), cls in self.entries() if channel == cls.spoken_on[0]]
 
     def entries(self) -> Iterator[tuple[tuple[str, str, int], type[Any]]]:
         """``((channel, to, number), class)``; a message of several channels comes once for each."""
@@ -144,7 +144,7 @@ def message(channel: str | tuple[str, ...], *, to: str, number: int) -> Callable
     channels = (channel,) if isinstance(channel, str) else channel
 
     def declare(cls: type[T]) -> type[T]:
-        made = _declared(cls, {"channel": channels[0], "channels": channels, "to": to, "number": number})
+        made = _declared(cls, {"channel": channels[0], "spoken_on": channels, "to": to, "number": number})
         catalogue.add_message(made)
         return made
 

@@ -523,6 +523,31 @@ class PointedData:
         writer.size += len(value) + self.nul
 
 
+class Whole:
+    """A value of its own plan, as a step of another."""
+
+    def __init__(self, path: str, kind: Any) -> None:
+        self.path, self.get = path, _getter(path)
+        self.plan = plan_of(kind)
+
+    def unpack(self, reader: Reader, at: int, values: list[Any]) -> int:
+        try:
+            value, at = self.plan.read(reader, at)
+        except WireError as error:
+            raise _inside(error, self.path) from None
+        values.append(value)
+        return at
+
+    def pack(self, writer: Writer, record: Any) -> None:
+        value = self.get(record)
+        if self.plan.cls is not None and type(value) is not self.plan.cls:
+            raise writer.wrong(self.path, f"must be {self.plan.cls.__name__}, not {type(value).__name__}")
+        try:
+            self.plan.write(writer, value)
+        except WireError as error:
+            raise _inside(error, self.path) from None
+
+
 class Guard:
     """A field that is there only when an earlier one says so."""
 
@@ -533,27 +558,18 @@ class Guard:
         self.test = kind.when.test
         self.from_values = source.from_values(kind.when.tag)
         self.from_record = source.from_record(kind.when.tag)
-        plan = plan_of(kind.kind)
-        self.read, self.write = plan.read, plan.write
+        self.step = _step(kind.kind, path, source)
 
     def unpack(self, reader: Reader, at: int, values: list[Any]) -> int:
-        value = None
         if self.test(self.from_values(values)):
-            try:
-                value, at = self.read(reader, at)
-            except WireError as error:
-                raise _inside(error, self.path) from None
-        values.append(value)
+            return self.step.unpack(reader, at, values)
+        values.append(None)
         return at
 
     def pack(self, writer: Writer, record: Any) -> None:
-        value = self.get(record)
         if self.test(self.from_record(record)):
-            try:
-                self.write(writer, value)
-            except WireError as error:
-                raise _inside(error, self.path) from None
-        elif value:
+            self.step.pack(writer, record)
+        elif self.get(record):
             raise writer.wrong(self.path, "is not there with this tag")
 
 
@@ -567,32 +583,21 @@ class Choice:
         self.mask = kind.mask
         self.from_values = source.from_values(kind.tag)
         self.from_record = source.from_record(kind.tag)
-        self.plans = {tag: plan_of(arm) for tag, arm in kind.arms.items()}
+        self.arms = {int(tag): _step(arm, path, source) for tag, arm in kind.arms.items()}
 
     def unpack(self, reader: Reader, at: int, values: list[Any]) -> int:
-        value = None
-        plan = self.plans.get(self.from_values(values) & self.mask)
-        if plan is not None:
-            try:
-                value, at = plan.read(reader, at)
-            except WireError as error:
-                raise _inside(error, self.path) from None
-        values.append(value)
+        arm = self.arms.get(self.from_values(values) & self.mask)
+        if arm is not None:
+            return arm.unpack(reader, at, values)
+        values.append(None)
         return at
 
     def pack(self, writer: Writer, record: Any) -> None:
-        value = self.get(record)
-        plan = self.plans.get(self.from_record(record) & self.mask)
-        if plan is None:
-            if value:
-                raise writer.wrong(self.path, "is not there with this tag")
-            return
-        if plan.cls is not None and type(value) is not plan.cls:
-            raise writer.wrong(self.path, f"must be {plan.cls.__name__}, not {type(value).__name__}")
-        try:
-            plan.write(writer, value)
-        except WireError as error:
-            raise _inside(error, self.path) from None
+        arm = self.arms.get(self.from_record(record) & self.mask)
+        if arm is not None:
+            arm.pack(writer, record)
+        elif self.get(record):
+            raise writer.wrong(self.path, "is not there with this tag")
 
 
 class _Compiler:
@@ -644,8 +649,10 @@ class _Compiler:
 def _step(kind: Any, path: str, source: Source) -> Any:
     if isinstance(kind, (BytesKind, ListKind)) and isinstance(kind.layout, Pointed):
         return PointedData(path, kind, kind.layout)
-    makers = {BytesKind: Bytes, ListKind: List, GuardedKind: Guard, SwitchKind: Choice}
-    return makers[type(kind)](path, kind, source)
+    makers: dict[type, Any] = {BytesKind: Bytes, ListKind: List, GuardedKind: Guard, SwitchKind: Choice}
+    if type(kind) in makers:
+        return makers[type(kind)](path, kind, source)
+    return Whole(path, kind)
 
 
 def maker(cls: Callable[..., Any], fields: Sequence[Field]) -> Callable[..., Any]:
