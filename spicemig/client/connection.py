@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The Twisted protocol around a client's link stage and channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from spicemig.client.counters import Traffic
+from spicemig.client.link import LinkStage
+from spicemig.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from spicemig.client.core import ClientChannel
+    from spicemig.client.session import ViewerSession
+
+
+class ChannelConnection(Protocol):
+    """
+    One connection of one channel: links, then waits unread until it is served.
+
+    ``linked`` fires with this object once the ticket is accepted, or fails
+    with the ``ProtocolError`` or connection failure that prevented it.
+    """
+
+    def __init__(self, session: ViewerSession, link: LinkStage, traffic: Traffic) -> None:
+        self.session = session
+        self.link = link
+        self.traffic = traffic
+        self.core: ClientChannel | None = None
+        self.linked: Deferred[ChannelConnection] = Deferred(lambda _: self.abort())
+        self.closed: Deferred[None] = Deferred()
+        self._early = b""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Channel type and id."""
+        return self.link.channel_type, self.link.channel_id
+
+    def connectionMade(self) -> None:
+        """Begin the link."""
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        self._write(self.link.data_to_send())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Link, or hand on to the channel."""
+        if self.core is not None:
+            self.session.receive(self, data)
+            self.flush()
+        elif self.link.accepted:
+            self._early += data
+        else:
+            self._link(data)
+
+    def _link(self, data: bytes) -> None:
+        try:
+            self.link.receive(data)
+        except ProtocolError as error:
+            self._fail(Failure(error))
+            self.abort()
+            return
+        self._write(self.link.data_to_send())
+        if self.link.accepted:
+            self.traffic.linked = self.session.clock.seconds()
+            self._early = self.link.unread
+            self.park()
+            linked, self.linked = self.linked, Deferred()
+            linked.callback(self)
+
+    def park(self) -> None:
+        """Read nothing more until somebody serves this connection."""
+        pause = getattr(self.transport, "pauseProducing", None)
+        if pause is not None and self.transport.connected:
+            pause()
+
+    def serve(self, core: ClientChannel) -> None:
+        """Hand everything from now on to this channel."""
+        self.core = core
+        self.flush()
+        early, self._early = self._early, b""
+        if early:
+            self.session.receive(self, early)
+        resume = getattr(self.transport, "resumeProducing", None)
+        if resume is not None and self.transport.connected and self.core is core:
+            resume()
+
+    def flush(self) -> None:
+        """Write what the channel has to say."""
+        if self.core is not None:
+            self._write(self.core.data_to_send())
+
+    def abort(self) -> None:
+        """Close now."""
+        self.core = None
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def close(self) -> None:
+        """Close after what was written."""
+        self.core = None
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell whoever cares."""
+        self.traffic.closed = self.session.clock.seconds()
+        if not self.link.accepted:
+            if reason.check(ConnectionDone):
+                reason = Failure(LinkBroken("the server closed the connection during the link"))
+            self._fail(reason)
+        self.session.connection_lost(self, reason)
+        self.closed.callback(None)
+
+    def _fail(self, reason: Failure) -> None:
+        linked, self.linked = self.linked, Deferred()
+        if not linked.called:
+            linked.errback(reason)
+
+    def _write(self, buffers: list) -> None:
+        if buffers:
+            self.transport.write(b"".join(buffers))
+
+
+class LinkBroken(ConnectionError):
+    """The server closed the connection before it had said yes or no."""
+
+
+class ChannelFactory(Factory):
+    """Makes the one connection it was made for."""
+
+    noisy = False
+
+    def __init__(self, connection: ChannelConnection) -> None:
+        self.connection = connection
+
+    def buildProtocol(self, address: Any) -> ChannelConnection:
+        """For Twisted."""
+        self.connection.factory = self
+        return self.connection
