@@ -9,8 +9,8 @@ agree on was not drawn by the same mistake. Source: spice-common, canvas_base.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator
 
 from PIL import Image as Pillow
 
@@ -19,7 +19,6 @@ from spicemig.wire.enums import ImageScaleMode, Ropd
 
 PIXEL_BYTES = 4
 SURFACE_PIXELS_MAX = 8192 * 8192
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,12 @@ class Canvas:
         if width * height > SURFACE_PIXELS_MAX:
             raise ProtocolError(LinkError.INVALID_DATA, f"a surface of {width}x{height} is too large")
         old = self.surfaces.get(surface_id)
-        if primary and surface_id == self.primary and old is not None and (old.width, old.height) == (width, height):
+        if (
+            primary
+            and surface_id == self.primary
+            and old is not None
+            and (old.width, old.height) == (width, height)
+        ):
             return False
         self.surfaces[surface_id] = Picture(width, height, bytearray(width * height * PIXEL_BYTES), alpha)
         if primary:
@@ -171,11 +175,22 @@ class Canvas:
         except KeyError:
             raise ProtocolError(LinkError.INVALID_DATA, f"there is no surface {surface_id}") from None
 
-    def fill(self, surface_id: int, box: Box, clip: Iterable[Box] | None, color: int, rop: int = Ropd.OP_PUT) -> None:
+    def fill(
+        self, surface_id: int, box: Box, clip: Iterable[Box] | None, color: int, rop: int = Ropd.OP_PUT
+    ) -> None:
         """Fill with one colour, 0x00RRGGBB."""
         self._tile(surface_id, box, clip, Picture(1, 1, color.to_bytes(PIXEL_BYTES, "little")), 0, 0, rop)
 
-    def tile(self, surface_id: int, box: Box, clip: Iterable[Box] | None, pattern: Picture, x: int, y: int, rop: int) -> None:
+    def tile(
+        self,
+        surface_id: int,
+        box: Box,
+        clip: Iterable[Box] | None,
+        pattern: Picture,
+        x: int,
+        y: int,
+        rop: int,
+    ) -> None:
         """Fill with a pattern one of whose corners lies at ``x``, ``y``."""
         self._tile(surface_id, box, clip, pattern, x, y, rop)
 
@@ -208,10 +223,10 @@ class Canvas:
         """Copy inside one surface from the box whose corner is ``x``, ``y``; they may overlap."""
         target = self.surface(surface_id)
         dx, dy = x - box.left, y - box.top
-        inside = (target.box.moved(-dx, -dy) & box)
+        inside = target.box.moved(-dx, -dy) & box
         parts = list(self._parts(target, inside, clip))
         sources = [target.cut(part.moved(dx, dy)) for part in parts]
-        for part, source in zip(parts, sources):
+        for part, source in zip(parts, sources, strict=True):
             for line in range(source.height):
                 target.put_row(part.top + line, part.left, source.row(line, 0, source.width))
 

@@ -10,8 +10,9 @@ channel-base.c; a channel here behaves as one there, order of messages included.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from spicemig.client.counters import Counters, Traffic
 from spicemig.client.events import Event, Noticed, ServerLeaving, SwapAsked, WaitAsked
@@ -76,7 +77,9 @@ class ClientChannel:
 
     _handlers: dict[int, str] = {}
 
-    def __init__(self, channel_id: int = 0, *, counters: Counters | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self, channel_id: int = 0, *, counters: Counters | None = None, read_only: bool = False
+    ) -> None:
         self.channel_id = channel_id
         self.counters = counters if counters is not None else Counters()
         self.read_only = read_only
@@ -223,9 +226,13 @@ class ClientChannel:
     def _message(self, number: int, body) -> Iterator[Event]:
         declared = catalogue.find(self.channel, "client", number)
         if declared is None:
-            raise ProtocolError(LinkError.INVALID_DATA, f"{self.name}: the server sent an unknown message {number}")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"{self.name}: the server sent an unknown message {number}"
+            )
         if self.stage is Stage.AWAITING_DATA and declared is not base.MigrateData:
-            raise ProtocolError(LinkError.INVALID_DATA, f"{self.name}: {declared.__name__} in the place of MigrateData")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"{self.name}: {declared.__name__} in the place of MigrateData"
+            )
         handler = self._handlers.get(number)
         message = declared.unpack(body)
         if handler is None:
@@ -281,7 +288,9 @@ class ClientChannel:
         try:
             self.stage = TRANSITIONS[self.stage, step]
         except KeyError:
-            raise ProtocolError(LinkError.INVALID_DATA, f"{self.name}: {step} while {self.stage.value}") from None
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"{self.name}: {step} while {self.stage.value}"
+            ) from None
 
     @handles(base.SetAck)
     def set_ack(self, message):

@@ -17,7 +17,6 @@ from spicemig.wire.enums import CursorFlags
 from spicemig.wire.messages import cursor
 
 
-
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A cursor as the server sent it; ``data`` depends on ``type`` (CursorType)."""

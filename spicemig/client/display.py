@@ -8,18 +8,24 @@ send are counted, not drawn; their images are taken into the cache all the same.
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from spicemig.client.caches import Cache
 from spicemig.client.canvas import Box, Canvas, Picture
 from spicemig.client.core import ClientChannel, handles
-from spicemig.client.events import Marked, MonitorsChanged, PictureChanged, SurfaceCreated, SurfaceDestroyed, WaitAsked
+from spicemig.client.events import (
+    Marked,
+    MonitorsChanged,
+    PictureChanged,
+    SurfaceCreated,
+    SurfaceDestroyed,
+    WaitAsked,
+)
 from spicemig.client.images import ImageReader
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.enums import BrushType, ClipType, ResourceType, Ropd, SurfaceFlags, SurfaceFormat
 from spicemig.wire.messages import display
-
 
 CACHE_PIXELS = 20 * 1024 * 1024  # what spice-gtk asks for by default: 80 MiB of 32-bit pixels
 GLZ_WINDOW_PIXELS = 8 * 1024 * 1024

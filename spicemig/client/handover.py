@@ -67,10 +67,8 @@ class Handover:
         if self.seamless:
             waiting.append(self._ask(connection))
         together = gatherResults(waiting, consumeErrors=True)
-        try:
-            yield together
-        except Exception as error:
-            raise getattr(getattr(error, "subFailure", None), "value", error)
+        together.addErrback(lambda failure: failure.value.subFailure)  # FirstError says nothing by itself
+        yield together
 
     def _link(self, channel_type: int, channel_id: int) -> Deferred:
         link = self.session.link(self.address, channel_type, channel_id, self.session.connection_id)

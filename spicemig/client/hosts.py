@@ -8,9 +8,10 @@ certificate is checked for its host name, or for its subject if one is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet import ssl
@@ -40,7 +41,9 @@ class Address:
         """The address in a server's ``Destination``."""
         host = bytes(destination.host).rstrip(b"\0").decode("utf-8", "replace")
         subject = bytes(destination.cert_subject or b"").rstrip(b"\0").decode("utf-8", "replace")
-        port, tls_port = (0 if number == 0xFFFF else number for number in (destination.port, destination.sport))
+        port, tls_port = (
+            0 if number == 0xFFFF else number for number in (destination.port, destination.sport)
+        )
         return cls(host, port, tls_port, subject)
 
     def at(self, host: str) -> Address:
@@ -74,7 +77,9 @@ class Network:
     def _tls(self, address: Address):
         if address.subject:
             return SubjectChecked(self._authorities(), address.subject)
-        return ssl.optionsForClientTLS(address.host, trustRoot=ssl.trustRootFromCertificates(self._authorities()))
+        return ssl.optionsForClientTLS(
+            address.host, trustRoot=ssl.trustRootFromCertificates(self._authorities())
+        )
 
     def _authorities(self) -> list[ssl.Certificate]:
         if self.ca_file is None:
@@ -108,7 +113,10 @@ class SubjectChecked:
             return False
         if depth > 0:
             return True
-        told = {name.decode(): value.decode("utf-8", "replace") for name, value in certificate.get_subject().get_components()}
+        told = {
+            name.decode(): value.decode("utf-8", "replace")
+            for name, value in certificate.get_subject().get_components()
+        }
         return told == self._wanted
 
 

@@ -48,7 +48,9 @@ class ImageReader:
         if picture is None:
             raise ProtocolError(LinkError.INVALID_DATA, f"image {descriptor.id:#x} is not in the cache")
         if descriptor.type == ImageType.FROM_CACHE_LOSSLESS and self.images.is_lossy(descriptor.id):
-            raise ProtocolError(LinkError.INVALID_DATA, f"image {descriptor.id:#x} is in the cache, but lossy")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"image {descriptor.id:#x} is in the cache, but lossy"
+            )
         self.counters.images_from_cache += 1
         return picture
 
@@ -73,7 +75,9 @@ class ImageReader:
         elif descriptor.type == ImageType.JPEG:
             pixels = jpeg.decode(data.data, width, height)
         else:
-            raise ProtocolError(LinkError.INVALID_DATA, f"image type {int(descriptor.type)} is not known here")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"image type {int(descriptor.type)} is not known here"
+            )
         picture = picture_of(pixels)
         if descriptor.flags & ImageFlags.HIGH_BITS_SET and not picture.alpha:
             opaque = bytearray(picture.pixels)
@@ -94,7 +98,9 @@ class ImageReader:
         if data.flags & BitmapFlags.PAL_FROM_CACHE:
             kept = self.palettes.get(data.palette_id)
             if kept is None:
-                raise ProtocolError(LinkError.INVALID_DATA, f"palette {data.palette_id:#x} is not in the cache")
+                raise ProtocolError(
+                    LinkError.INVALID_DATA, f"palette {data.palette_id:#x} is not in the cache"
+                )
             return kept
         if data.palette is None:
             return ()

@@ -8,11 +8,19 @@ is a ``Deferred`` that can be cancelled and that has a deadline.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from PIL import Image as Pillow
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError, gatherResults, inlineCallbacks, succeed
+from twisted.internet.defer import (
+    Deferred,
+    DeferredList,
+    TimeoutError,
+    gatherResults,
+    inlineCallbacks,
+    succeed,
+)
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -228,10 +236,17 @@ class ViewerSession:
         return made.addBoth(done)
 
     @inlineCallbacks
-    def _link_once(self, address: Address, secure: bool, channel_type: int, channel_id: int, connection_id: int):
+    def _link_once(
+        self, address: Address, secure: bool, channel_type: int, channel_id: int, connection_id: int
+    ):
         kind = CHANNELS[channel_name(channel_type)]
         stage = LinkStage(
-            channel_type, channel_id, connection_id, self.abilities.common(), self.abilities.of(kind), self.password
+            channel_type,
+            channel_id,
+            connection_id,
+            self.abilities.common(),
+            self.abilities.of(kind),
+            self.password,
         )
         traffic = Traffic(kind.channel, channel_id, str(address), self.clock.seconds())
         self.traffic.append(traffic)
