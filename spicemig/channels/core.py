@@ -29,6 +29,7 @@ from spicemig.channels.events import (
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.state import session_state
 from spicemig.wire.declare import catalogue
+from spicemig.wire.enums import MigrateFlags, NotifySeverity, NotifyVisibility
 from spicemig.wire.framing import Deframer, frame
 from spicemig.wire.messages import base
 
@@ -41,7 +42,7 @@ BODY_MAX_BYTES = 4096  # of a message from a client; channels with larger ones s
 MIGRATE_DATA_MAX_BYTES = 16 * 1024 * 1024  # of a block that an arriving client brings
 
 NANOSECONDS = 1_000_000_000
-MIGRATE_FLAGS = base.MigrateFlags.NEED_FLUSH | base.MigrateFlags.NEED_DATA_TRANSFER
+MIGRATE_FLAGS = MigrateFlags.NEED_FLUSH | MigrateFlags.NEED_DATA_TRANSFER
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -152,7 +153,7 @@ class ChannelCore:
         self.channel_id = channel_id
         self.stage = LeavingStage.PARKED if arriving else LeavingStage.SETTLED
         self.now: float | None = None
-        self.transport_paused = False
+        self._transport_paused = False
         self.latency_seconds: float | None = None
         limit = MIGRATE_DATA_MAX_BYTES if arriving else self.body_max_bytes
         self._deframer = Deframer(self.channel, "server", mini, limit)
@@ -390,12 +391,12 @@ class ChannelCore:
     def notify(
         self,
         text: str,
-        severity: int = base.NotifySeverity.INFO,
-        visibility: int = base.NotifyVisibility.MEDIUM,
+        severity: int = NotifySeverity.INFO,
+        visibility: int = NotifyVisibility.MEDIUM,
         what: int = 0,
     ) -> None:
         """Show the user a text."""
-        self.send(base.Notify(self._stamp(), severity, visibility, what, text.encode() + b"\0"))
+        self.send(base.Notify(self._stamp(), severity, visibility, what, text.encode()))
 
     def wait_for_channels(self, waits: Iterable[tuple[int, int, int]]) -> None:
         """Let the client wait for (channel type, channel id, message serial) before it goes on here."""
@@ -418,9 +419,23 @@ class ChannelCore:
     @property
     def window_open(self) -> bool:
         """Whether drawing may be sent: the client is not too far behind, the transport takes more."""
-        if self.transport_paused or self.stage in _SILENT or self.parked:
+        if self._transport_paused or self.stage in _SILENT or self.parked:
             return False
         return not self.uses_acks or self.common.unacknowledged <= 2 * self.common.ack_window
+
+    def window_opened(self) -> None:
+        """Hook: drawing that waited may be sent."""
+
+    @property
+    def transport_paused(self) -> bool:
+        """Whether the transport has taken all it can for now."""
+        return self._transport_paused
+
+    @transport_paused.setter
+    def transport_paused(self, paused: bool) -> None:
+        self._transport_paused = paused
+        if self.window_open:
+            self.window_opened()
 
     def ask_for_acks(self, window: int | None = None) -> None:
         """Begin a new generation of acknowledgements; those of the old one count no more."""
@@ -441,6 +456,7 @@ class ChannelCore:
             was_open = self.window_open
             common.unacknowledged = max(0, common.unacknowledged - common.ack_window)
             if self.window_open and not was_open:
+                self.window_opened()
                 yield WindowOpened()
 
     # pings
