@@ -48,6 +48,7 @@ from spicemig.wire.messages import display
 
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
+PIXEL_BYTES = 4  # of any surface
 BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
 MAX_FLUSH_BYTES = (
     1024 * 1024
@@ -57,13 +58,8 @@ MAX_STREAM_CODECS = 32
 EFFECT_NOP = 6
 DRAW_COPY = 304
 
-# the bitmap format of a surface's pixels; other surfaces are sent as RGB
-SURFACE_BITMAPS: dict[int, int] = {
-    SurfaceFormat.XRGB32: BitmapFormat.BIT32,
-    SurfaceFormat.ARGB32: BitmapFormat.RGBA,
-    SurfaceFormat.RGB555: BitmapFormat.BIT16,
-    SurfaceFormat.A8: BitmapFormat.BIT8_A,
-}
+# surfaces with alpha; of the others the fourth byte of a pixel means nothing
+ALPHA_SURFACES = frozenset((SurfaceFormat.ARGB32, SurfaceFormat.A8, SurfaceFormat.A1))
 
 
 @record
@@ -405,28 +401,20 @@ class DisplayCore(ChannelCore):
 
 def bands(surface: Any, rect: Rect) -> Iterator[Band]:
     """A part of a surface as drawings of a bounded size; the pixels are copied."""
-    format = SURFACE_BITMAPS.get(surface.format)
+    format = BitmapFormat.RGBA if surface.format in ALPHA_SURFACES else BitmapFormat.BIT32
+    pixels, stride = memoryview(surface.pixels), surface.stride
     width = rect.right - rect.left
-    if width <= 0 or rect.bottom <= rect.top:
+    if width <= 0:
         return
-    if format is None:
-        pixels = memoryview(surface.image().convert("RGB").tobytes("raw", "BGRX"))
-        format, stride = BitmapFormat.BIT32, surface.width * 4
-    else:
-        pixels, stride = memoryview(surface.pixels), surface.stride
-    depth = {BitmapFormat.BIT8_A: 1, BitmapFormat.BIT16: 2}.get(format, 4)
-    rows = max(1, BAND_BYTES // (width * depth))
-    for top in range(rect.top, rect.bottom, rows):
-        bottom = min(top + rows, rect.bottom)
-        if width * depth == stride:
+    step = max(1, BAND_BYTES // (width * PIXEL_BYTES))
+    for top in range(rect.top, rect.bottom, step):
+        bottom = min(top + step, rect.bottom)
+        if width * PIXEL_BYTES == stride:
             data = bytes(pixels[top * stride : bottom * stride])
         else:
-            left = rect.left * depth
-            data = b"".join(
-                pixels[row * stride + left : row * stride + left + width * depth]
-                for row in range(top, bottom)
-            )
-        image = PlainImage(width, bottom - top, format, width * depth, data)
+            starts = range(top * stride + rect.left * PIXEL_BYTES, bottom * stride, stride)
+            data = b"".join(pixels[start : start + width * PIXEL_BYTES] for start in starts)
+        image = PlainImage(width, bottom - top, format, width * PIXEL_BYTES, data)
         box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
         body, pointers = display.DrawCopy(
             base=DrawBase(surface_id=surface.id, box=box, clip=Clip()),

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Image records back into pixels, whatever their codec: what a client does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spicemig.codecs import bitmap, jpeg, lz4
+from spicemig.codecs.pixels import ImageError, Pixels
+from spicemig.wire.declare import Buffer
+from spicemig.wire.drawing import BinaryData, Bitmap, Image, Palette
+from spicemig.wire.enums import ImageType
+
+DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
+    ImageType.LZ4: lz4.decode,
+    ImageType.JPEG: jpeg.decode,
+}
+
+
+def decode(image: Image, palette: Palette | None = None) -> Pixels:
+    """
+    The pixels of an image that comes with data; raises :class:`ImageError`.
+
+    Images from a cache or of a surface have none. ``palette`` is the kept one, if
+    the image's bitmap names one.
+    """
+    descriptor = image.descriptor
+    if isinstance(image.data, Bitmap):
+        pixels = bitmap.decode(image.data, palette)
+    elif isinstance(image.data, BinaryData) and descriptor.type in DECODERS:
+        pixels = DECODERS[descriptor.type](image.data.data, descriptor.width, descriptor.height)
+    else:
+        raise ImageError(f"no decoder for image type {descriptor.type}")
+    if (pixels.width, pixels.height) != (descriptor.width, descriptor.height):
+        raise ImageError(f"{pixels.width}x{pixels.height} pixels in an image of another size")
+    return pixels

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""JPEG images."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from spicemig.codecs import jpeg
+from spicemig.codecs.pixels import ImageError, Pixels
+from spicemig.wire.enums import BitmapFormat
+
+
+def gradient(width: int = 64, height: int = 48, *, top_down: bool = True) -> Pixels:
+    """A smooth picture: blue grows to the right, red downwards."""
+    data = bytes(
+        value for y in range(height) for x in range(width) for value in (x * 255 // width, 64, y * 255 // height, 0)
+    )
+    return Pixels(width, height, BitmapFormat.BIT32, width * 4, data, top_down)
+
+
+class JpegTests(SynchronousTestCase):
+    """A lossy picture looks like the original."""
+
+    def test_round_trip(self):
+        """Every component of every pixel comes back nearly as it was, whichever row is stored first."""
+        for top_down in (True, False):
+            pixels = gradient(top_down=top_down)
+            back = jpeg.decode(b"".join(jpeg.encode(pixels)), 64, 48)
+            pairs = zip(pixels.image().tobytes(), back.image().tobytes(), strict=True)
+            self.assertLess(max(abs(a - b) for a, b in pairs), 24)
+
+    def test_colours_are_not_swapped(self):
+        """Blue stays blue."""
+        blue = Pixels(16, 16, BitmapFormat.BIT24, 48, bytes((255, 0, 0)) * 256)
+        red, green, blue_part = jpeg.decode(jpeg.encode(blue)[0], 16, 16).image().getpixel((5, 5))
+        self.assertLess(red + green, 30)
+        self.assertGreater(blue_part, 240)
+
+    def test_hostile(self):
+        """A wrong size, a cut file, another format or plain rubbish raise ImageError."""
+        payload = jpeg.encode(gradient())[0]
+        for data, width, height in (
+            (payload, 63, 48),
+            (payload[: len(payload) // 2], 64, 48),
+            (b"", 64, 48),
+            (b"\x89PNG\r\n\x1a\n" + bytes(50), 64, 48),
+            (payload, 0, 48),
+            (payload, 100000, 100000),
+        ):
+            with self.assertRaises(ImageError):
+                jpeg.decode(data, width, height)
+
+    def test_formats(self):
+        """Formats without a JPEG form are refused by the encoder."""
+        with self.assertRaises(ValueError):
+            jpeg.encode(Pixels(1, 1, BitmapFormat.BIT8, 1, b"\0"))
