@@ -164,7 +164,7 @@ class PixelBlock:
 class RoundEnd:
     """What was dirty when this round began has been sent."""
 
-    number: u16
+    round: u16
     dirty_bytes: u64  # became dirty meanwhile
 
 
@@ -179,7 +179,7 @@ class StateChunk:
 
     kind: u8  # StateKind
     connection_id: u32  # with StateKind.CHANNEL
-    channel: u8
+    channel_type: u8
     channel_id: u8
     last: u8
     data: Annotated[bytes, Rest()]
