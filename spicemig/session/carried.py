@@ -5,8 +5,6 @@ from typing import Annotated
 
 from spicemig.wire.declare import Counted, record, u8, u16, u32
 
-MAX_CARRIED_BYTES = 8 * 1024 * 1024  # of one channel; a full pixmap cache index and many held messages stay below
-
 
 @record
 class CarriedChannel:

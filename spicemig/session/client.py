@@ -20,7 +20,7 @@ from spicemig.channels.display import DisplayCore
 from spicemig.channels.inputs import InputsCore
 from spicemig.channels.main import MainCore
 from spicemig.channels.pixmap_cache import PixmapCache
-from spicemig.errors import ProtocolError
+from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.carried import CarriedChannel
 from spicemig.wire.capabilities import MainCap
 
@@ -48,6 +48,8 @@ class ClientSession:
         self.connection_id = connection_id
         self.address = address
         self.arriving = arriving
+        self.arrived = arriving  # came here by a handover
+        self.bytes_resent = 0  # pixels, not compressed, that it had at the source
         self.connected_at = host.clock.seconds()
         self.verifier: TicketVerifier | None = None
         self.local = False  # came over a unix socket: no address of a target means anything to it
@@ -123,6 +125,8 @@ class ClientSession:
         """Write what a core has to say, and have encoded what it needs encoded."""
         key = (core.channel, core.channel_id)
         if core.channel == "display":
+            for surface_id, rects in core.take_owed().items():
+                core.repaint(self.host.device.render(surface_id), rects)
             for job in core.jobs():
                 self.host.workers(job.run).addCallbacks(
                     self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
@@ -174,9 +178,13 @@ class ClientSession:
         key = (core.channel, core.channel_id)
         if self.cores.get(key) is not core:
             return
+        core.connection_lost()
         del self.cores[key]
         self.protocols.pop(key, None)
         self._live_displays.discard(key)
+        if core.channel == "inputs" and not core.leaving:
+            for event in core.release_keys():
+                self.handle(core, event)
         if core.channel == "main" and self.seal is None:
             self.close()
         if not self.cores:
@@ -202,13 +210,15 @@ class ClientSession:
             core.monitors(config)
         for surface in device.surfaces():
             core.repaint(device.render(surface.id))
+            if self.arrived:
+                self.bytes_resent += len(surface.pixels)
         if any(surface.id == 0 for surface in device.surfaces()):
             core.mark()
         self.flush(core)
 
     def _flush_mark(self, core: Any, event: events.FlushMarkReceived) -> None:
         if self.seal is None:
-            raise ProtocolError(1, "a flush mark that nobody asked for")
+            raise ProtocolError(LinkError.INVALID_DATA, "a flush mark that nobody asked for")
         block = self.carried(core)
         core.hand_over(self.seal(core.channel, core.channel_id, block))
         self.flush(core)
@@ -363,8 +373,6 @@ class ClientSession:
         self._unfed = []
 
     def _feed(self, core: DisplayCore) -> None:
-        for rect_surface, rects in core.take_owed().items():
-            core.repaint(self.host.device.render(rect_surface), rects)
         unfed, self._unfed = self._unfed or [], None
         for show in unfed:
             show(core)

@@ -21,14 +21,13 @@ from zope.interface import implementer
 
 from spicemig.channels import events
 from spicemig.devices.interfaces import IDevice, IDisplay, IGuest
-from spicemig.errors import ProtocolError, SpicemigError
+from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.session.arrivals import Arrival
 from spicemig.session.carried import CARRIED_HOST_VERSION, CarriedHost
 from spicemig.session.client import ClientSession
 from spicemig.session.settings import SessionSettings
 from spicemig.wire.declare import CHANNEL_TYPES
 from spicemig.wire.enums import MouseMode
-from spicemig.wire.link import LinkError
 from spicemig.wire.messages.main import Destination
 from spicemig.wire.messages.migration import ChannelBlock, ChannelOffer, ClientOffer, OfferFlag
 
@@ -93,6 +92,7 @@ class Sessions:
         self._mm_zero = clock.seconds()
         self._open_seal: Callable[[int, str, int, bytes], bytes] | None = None
         self._pipes_empty: Deferred[None] | None = None
+        self._stopping = False  # a freeze was asked for and not undone
         self.device: IDevice
         self._new_device()
 
@@ -187,6 +187,8 @@ class Sessions:
 
     def attached(self, request: LinkRequest, core: Any, protocol: Any, password: bytes) -> Any:
         """A link is through. Returns the session that the channel protocol reports to."""
+        if request.channel == "migration":
+            return core.attached(protocol)
         arrival = self.arrivals.get(request.connection_id)
         if arrival is not None and arrival.client is not None:
             client = arrival.client
@@ -375,6 +377,7 @@ class Sessions:
 
     def freeze(self) -> Deferred[None]:
         """Stop the guest and the clients' channels; fires when every display pipe has been sent off."""
+        self._stopping = True
         stopped = maybeDeferred(self.guest.stop) if self.guest is not None else succeed(None)
         stopped.addCallback(lambda _: self._freeze())
         return stopped
@@ -396,10 +399,11 @@ class Sessions:
             waiting.callback(None)
 
     def thaw(self) -> None:
-        """As if nothing had happened: the guest runs, what clients said meanwhile is handled."""
+        """As if nothing had happened, however far a freeze got: the guest runs, what clients said meanwhile is handled."""
         self._pipes_empty = None
-        if self.stage is not Stage.FROZEN:
+        if not self._stopping:
             return
+        self._stopping = False
         self.stage = Stage.SERVING
         self.device.resume()
         for client in self._each():
@@ -448,6 +452,7 @@ class Sessions:
         self._new_device()
         self.modifiers = 0
         self._pipes_empty = None
+        self._stopping = False
 
     # arriving: what a handover asks of its target
 
@@ -528,6 +533,8 @@ class Sessions:
         if arrival is not None and arrival.seamless and version <= SEAMLESS_VERSION and self.stage is Stage.ARRIVING:
             client.main.seamless_ack()
         else:
+            if arrival is not None:
+                arrival.seamless = False
             client.main.seamless_nack()
         client.flush(client.main)
 
@@ -547,6 +554,11 @@ class Sessions:
                 client.arriving = False
                 del self.arrivals[client.connection_id]
                 self.notify_observer("client_settled", client.connection_id)
+
+    def bytes_resent(self, connection_id: int) -> int:
+        """How many bytes of pixels an arrived client was sent that it had at the source."""
+        client = self.clients.get(connection_id)
+        return client.bytes_resent if client is not None else 0
 
     def client_started_afresh(self, client: ClientSession) -> None:
         """A semi-seamless client is served from scratch."""
