@@ -88,10 +88,11 @@ class Catalogue:
 
     def add_message(self, cls: type[Any]) -> None:
         for channel in cls.spoken_on:
-            key = (channel, cls.to, cls.number)
-            if key in self._messages and self._messages[key].__qualname__ != cls.__qualname__:
-                raise TypeError(f"{key} is {self._messages[key].__qualname__} already")
-            self._messages[key] = cls
+            for to in cls.received_by:
+                key = (channel, to, cls.number)
+                if key in self._messages:
+                    raise TypeError(f"{key} is {self._messages[key].__qualname__} already")
+                self._messages[key] = cls
 
     def _load(self) -> None:
         """Import every module of messages, so that nothing is missing."""
@@ -109,7 +110,7 @@ class Catalogue:
 
     def messages(self) -> list[type[Any]]:
         """Every message once, by channel, direction and number."""
-        return [cls for (channel, _to, _number), cls in self.entries() if channel == cls.spoken_on[0]]
+        return [cls for (channel, to, _number), cls in self.entries() if (channel, to) == (cls.channel, cls.to)]
 
     def entries(self) -> Iterator[tuple[tuple[str, str, int], type[Any]]]:
         """``((channel, to, number), class)``; a message of several channels comes once for each."""
@@ -134,17 +135,27 @@ def record(cls: type[T]) -> type[T]:
 
 
 @dataclass_transform(field_specifiers=(length_of,))
-def message(channel: str | tuple[str, ...], *, to: str, number: int) -> Callable[[type[T]], type[T]]:
+def message(
+    channel: str | tuple[str, ...], *, to: str | tuple[str, ...], number: int
+) -> Callable[[type[T]], type[T]]:
     """
     Declare a message of a channel (or of several alike).
 
-    ``to`` names who receives it: ``"client"`` or ``"server"``, or ``"agent"`` for
-    the guest's agent. Those of channel ``"base"`` are valid on every channel.
+    ``to`` names who receives it: ``"client"`` or ``"server"``; inside the guest
+    ``"agent"`` or ``"guest"``. Those of channel ``"base"`` are valid on every channel.
     """
     channels = (channel,) if isinstance(channel, str) else channel
+    receivers = (to,) if isinstance(to, str) else to
+    attributes = {
+        "channel": channels[0],
+        "spoken_on": channels,
+        "to": receivers[0],
+        "received_by": receivers,
+        "number": number,
+    }
 
     def declare(cls: type[T]) -> type[T]:
-        made = _declared(cls, {"channel": channels[0], "spoken_on": channels, "to": to, "number": number})
+        made = _declared(cls, attributes)
         catalogue.add_message(made)
         return made
 
@@ -176,6 +187,8 @@ def _declared(cls: type[T], attributes: dict[str, Any]) -> type[T]:
     fields = fields_of(cls)
     given = [field for field in fields if field.measures is None]
     names = tuple(field.name for field in given)
+    if taken := set(names) & set(attributes):
+        raise TypeError(f"{cls.__qualname__}: a message says by itself what its {', '.join(taken)} is; rename the field")
     namespace = {k: v for k, v in cls.__dict__.items() if k not in ("__dict__", "__weakref__", *names)}
     for field in fields:
         if field.measures is not None:

@@ -256,6 +256,7 @@ class Measure:
             self.fixed = layout.length
         elif isinstance(layout, Counted) and isinstance(layout.by, str):
             self.read = source.from_values(layout.by)
+            self.check = source.from_record(layout.by)
         elif isinstance(layout, Counted):
             self.prefix = Struct("<" + scalar(layout.by).code)
             self.min_size = self.prefix.size
