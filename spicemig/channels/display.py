@@ -200,13 +200,16 @@ class DisplayCore(ChannelCore):
             self.pipe.command(config)
 
     def drawables(self, batch: Iterable[Any]) -> None:
-        """Draw a batch; what is on a surface that the client was not told of is left out."""
+        """
+        Draw a batch. What is on a surface that the client was not told of is left
+        out; what cannot be sent as it is will be repainted.
+        """
         surfaces = self._surfaces
         for drawable in batch:
             if drawable.surface not in surfaces or drawable.effect == EFFECT_NOP:
                 continue
             waiting = Waiting.of(drawable)
-            if waiting.reads <= surfaces.keys():
+            if waiting.sound and waiting.reads <= surfaces.keys():
                 self.pipe.draw(waiting)
             else:
                 self.pipe.owe(waiting)

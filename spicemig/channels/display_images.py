@@ -17,7 +17,7 @@ from typing import Any
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
 from spicemig.codecs.encoders import Encoding, candidates, pixels_of
-from spicemig.codecs.pixels import PALETTE_FORMATS, row_bytes
+from spicemig.codecs.pixels import PALETTE_FORMATS, ImageError, row_bytes
 from spicemig.wire.declare import Buffer
 from spicemig.wire.enums import BitmapFlags, ImageFlags, ImageType
 
@@ -161,6 +161,17 @@ class ImagePacker:
             tail = _PALETTE.pack(image.palette_id, len(colours)) + struct.pack(f"<{len(colours)}I", *colours)
         head = start + _BITMAP.pack(image.format, bitmap_flags, image.width, image.height, stride) + palette
         return [head, data, tail] if tail else [head, data]
+
+
+def is_sound(image: Any) -> bool:
+    """Whether an image of the device can be sent: its size is possible and all its rows are there."""
+    if image.surface is not None:
+        return True
+    try:
+        pixels_of(image).check()
+    except ImageError:
+        return False
+    return True
 
 
 def _plain_bytes(image: Any) -> int:

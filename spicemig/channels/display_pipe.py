@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from spicemig.channels.display_images import is_sound
 from spicemig.wire.drawing import Rect
 
 MAX_WAITING_DRAWABLES = 512  # per client
@@ -71,6 +72,7 @@ class Waiting:
         "reads",
         "right",
         "snapshot",
+        "sound",
         "surface",
         "top",
         "weight",
@@ -87,6 +89,7 @@ class Waiting:
         if drawable.number == COPY_BITS:
             self.reads.add(self.surface)
         self.weight = sum(len(image.data) for image in images)
+        self.sound = all(is_sound(image) for image in images)
 
     @classmethod
     def of(cls, drawable: Any) -> Waiting:

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What waits on a display channel, what is dropped, and what is owed."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from spicemig.channels import display_pipe
+from spicemig.channels.display_pipe import Command, DisplayPipe, OwedRegions, Waiting
+from spicemig.devices.drawables import Batch, DeviceImage, Effect, Placeholder
+from spicemig.wire.drawing import Brush, Clip, DrawBase, Point, QMask, Rect
+from spicemig.wire.enums import BrushType, ClipType, Ropd
+from spicemig.wire.messages.display import CopyBits, DrawCopy, DrawFill
+
+
+def rect(left, top, right, bottom):
+    """A rectangle in the order in which people read."""
+    return Rect(top=top, left=left, bottom=bottom, right=right)
+
+
+def fill(left, top, right, bottom, surface=0, clip=None):
+    """Fill a rectangle with a colour."""
+    brush = Brush(BrushType.SOLID, color=0x123456)
+    return DrawFill(DrawBase(surface, rect(left, top, right, bottom), clip or Clip()), brush, Ropd.OP_PUT, QMask())
+
+
+def copy_bits(left, top, right, bottom, surface=0):
+    """Copy inside a surface, from its corner."""
+    return CopyBits(DrawBase(surface, rect(left, top, right, bottom), Clip()), Point(0, 0))
+
+
+def copy(left, top, right, bottom, image, surface=0):
+    """Copy an image."""
+    base = DrawBase(surface, rect(left, top, right, bottom), Clip())
+    area = rect(0, 0, right - left, bottom - top)
+    return DrawCopy(base, Placeholder(image), area, Ropd.OP_PUT, 0, QMask())
+
+
+def of_surface(surface):
+    """An image that is what a surface shows."""
+    return DeviceImage(100, 100, surface=surface)
+
+
+def waiting(message, effect=Effect.OPAQUE):
+    """A drawable as the pipe keeps it."""
+    batch = Batch()
+    batch.append(message, effect)
+    return Waiting.of(next(iter(batch)))
+
+
+def boxes(pipe):
+    """The boxes of the waiting drawables; None for a command."""
+    return [
+        None if isinstance(entry, Command) else (entry.left, entry.top, entry.right, entry.bottom)
+        for entry in pipe.entries
+    ]
+
+
+class CoverTests(SynchronousTestCase):
+    """A drawable that nobody will see is not sent."""
+
+    def setUp(self):
+        self.pipe = DisplayPipe()
+
+    def draw(self, *messages, effect=Effect.OPAQUE):
+        for message in messages:
+            self.pipe.draw(waiting(message, effect))
+
+    def test_covered(self):
+        """A new opaque drawable drops those inside it and leaves the others in order."""
+        self.draw(fill(0, 0, 10, 10), fill(5, 5, 30, 30), fill(2, 2, 4, 4))
+        self.draw(fill(0, 0, 20, 20))
+        self.assertEqual(boxes(self.pipe), [(5, 5, 30, 30), (0, 0, 20, 20)])
+        self.assertEqual(self.pipe.dropped, 2)
+
+    def test_not_opaque(self):
+        """What blends, or is clipped, covers nothing."""
+        self.draw(fill(0, 0, 10, 10))
+        self.draw(fill(0, 0, 10, 10), effect=Effect.BLEND)
+        self.draw(fill(0, 0, 10, 10, clip=Clip(ClipType.RECTS, [rect(0, 0, 1, 1)])))
+        self.assertEqual(len(self.pipe), 3)
+
+    def test_other_surface(self):
+        """Drawing on one surface covers nothing on another."""
+        self.draw(fill(0, 0, 10, 10), fill(0, 0, 10, 10, surface=1))
+        self.assertEqual(len(self.pipe), 2)
+
+    def test_read_by_copy_bits(self):
+        """What is copied elsewhere on its surface before it is covered must be drawn."""
+        self.draw(fill(0, 0, 10, 10), copy_bits(50, 50, 60, 60), fill(0, 0, 10, 10))
+        self.assertEqual(boxes(self.pipe), [(0, 0, 10, 10), (50, 50, 60, 60), (0, 0, 10, 10)])
+
+    def test_covered_copy_bits(self):
+        """A copy that is covered itself keeps nothing alive."""
+        self.draw(fill(0, 0, 10, 10), copy_bits(10, 10, 20, 20), fill(0, 0, 30, 30))
+        self.assertEqual(boxes(self.pipe), [(0, 0, 30, 30)])
+
+    def test_copy_bits_covers_nothing(self):
+        """A copy inside a surface reads what it covers."""
+        self.draw(fill(0, 0, 10, 10), copy_bits(0, 0, 10, 10))
+        self.assertEqual(len(self.pipe), 2)
+
+    def test_read_as_source(self):
+        """What another surface was drawn from must be drawn first."""
+        self.draw(fill(0, 0, 10, 10, surface=1), copy(0, 0, 5, 5, of_surface(1)), fill(0, 0, 10, 10, surface=1))
+        self.assertEqual(len(self.pipe), 3)
+
+    def test_destroyed(self):
+        """What is on a destroyed surface is dropped, but for what somebody read before."""
+        self.draw(fill(0, 0, 10, 10, surface=1), copy(0, 0, 5, 5, of_surface(1)), fill(2, 2, 4, 4, surface=1))
+        self.pipe.destroy(1)
+        self.assertEqual(boxes(self.pipe), [(0, 0, 10, 10), (0, 0, 5, 5)])
+
+    def test_commands_stay(self):
+        """Messages that are no drawings keep their place."""
+        self.draw(fill(0, 0, 10, 10))
+        self.pipe.command("mark")
+        self.draw(fill(0, 0, 10, 10))
+        self.assertEqual(boxes(self.pipe), [None, (0, 0, 10, 10)])
+
+
+class LimitTests(SynchronousTestCase):
+    """A slow client costs a bounded amount of memory."""
+
+    def test_number(self):
+        """Too many waiting drawables become regions that are owed."""
+        self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 3)
+        pipe = DisplayPipe()
+        pipe.command("create")
+        for x in range(4):
+            pipe.draw(waiting(fill(x, 0, x + 2, 1)))
+        self.assertEqual(boxes(pipe), [None])
+        self.assertEqual(dict(pipe.owed), {0: [rect(x, 0, x + 2, 1) for x in range(4)]})
+
+    def test_bytes(self):
+        """So do drawables with too many pixels."""
+        self.patch(display_pipe, "MAX_WAITING_BYTES", 100)
+        pipe = DisplayPipe()
+        image = DeviceImage(4, 4, stride=16, data=bytes(64))
+        pipe.draw(waiting(copy(0, 0, 4, 4, image)))
+        self.assertFalse(pipe.owed)
+        pipe.draw(waiting(copy(4, 0, 8, 4, image)))
+        self.assertEqual(len(pipe), 0)
+        self.assertTrue(pipe.owed)
+
+    def test_counts_follow(self):
+        """What was sent or covered does not count any more."""
+        self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 2)
+        pipe = DisplayPipe()
+        for _ in range(10):
+            pipe.draw(waiting(fill(0, 0, 1, 1)))
+            pipe.draw(waiting(fill(5, 0, 6, 1)))
+            pipe.pop()
+        self.assertFalse(pipe.owed)
+
+    def test_owed_swallows(self):
+        """While something is owed, drawing only adds to it."""
+        pipe = DisplayPipe()
+        pipe.owed.add(0, rect(0, 0, 5, 5))
+        pipe.draw(waiting(copy_bits(50, 50, 55, 55)))
+        self.assertEqual(len(pipe), 0)
+        self.assertEqual(pipe.owed.take(), {0: [rect(0, 0, 5, 5), rect(50, 50, 55, 55)]})
+        self.assertFalse(pipe.owed)
+
+    def test_destroyed(self):
+        """Nothing is owed of a surface that is gone."""
+        pipe = DisplayPipe()
+        pipe.owed.add(3, rect(0, 0, 5, 5))
+        pipe.destroy(3)
+        self.assertFalse(pipe.owed)
+
+
+class OwedRegionTests(SynchronousTestCase):
+    """What is owed is few rectangles."""
+
+    def test_inside(self):
+        """A rectangle inside another is owed once, whichever comes first; empty ones are not."""
+        owed = OwedRegions()
+        for part in (rect(1, 1, 2, 2), rect(0, 0, 5, 5), rect(3, 3, 5, 5), rect(4, 4, 4, 9)):
+            owed.add(0, part)
+        self.assertEqual(owed.take(), {0: [rect(0, 0, 5, 5)]})
+
+    def test_many(self):
+        """Too many rectangles become one around them all."""
+        owed = OwedRegions()
+        for x in range(display_pipe.MAX_OWED_RECTS + 1):
+            owed.add(0, rect(2 * x, x, 2 * x + 1, x + 1))
+        last = display_pipe.MAX_OWED_RECTS
+        self.assertEqual(owed.take(), {0: [rect(0, 0, 2 * last + 1, last + 1)]})

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which codec an image goes out with."""
+
+import random
+from threading import Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from spicemig.codecs import encoders
+from spicemig.codecs.encoders import Encoding, candidates, encode, is_natural
+from spicemig.codecs.pixels import Pixels
+from spicemig.devices.drawables import DeviceImage
+from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
+
+
+def flat(width=100, height=100, format=BitmapFormat.BIT32):
+    """An image of one colour."""
+    return Pixels(width, height, format, width * 4, bytes(width * height * 4))
+
+
+def photograph(width=128, height=128):
+    """An image in which hardly a pixel is like the next."""
+    return Pixels(width, height, BitmapFormat.BIT32, width * 4, random.Random(1).randbytes(width * height * 4))
+
+
+class ChoiceTests(SynchronousTestCase):
+    """The codec follows the compression mode, the client and the image."""
+
+    def test_off(self):
+        """With compression off everything is a bitmap."""
+        self.assertEqual(candidates(flat(), ImageCompression.OFF, client_lz4=True, lossy=True), ())
+
+    def test_lz4(self):
+        """LZ4 is for clients that know it and formats that have it."""
+        mode = ImageCompression.AUTO_GLZ
+        self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), ("lz4",))
+        self.assertEqual(candidates(flat(), mode, client_lz4=False, lossy=False), ())
+        indexed = flat(format=BitmapFormat.BIT8)
+        self.assertEqual(candidates(indexed, mode, client_lz4=True, lossy=False), ())
+
+    def test_jpeg(self):
+        """JPEG is for large images where loss is allowed."""
+        mode = ImageCompression.AUTO_GLZ
+        self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=True), ("jpeg", "lz4"))
+        self.assertEqual(candidates(flat(20, 20), mode, client_lz4=True, lossy=True), ("lz4",))
+
+    def test_natural(self):
+        """A photograph is natural, a plain area is not."""
+        self.assertTrue(is_natural(photograph()))
+        self.assertFalse(is_natural(flat()))
+
+    def test_only_natural_images_become_jpeg(self):
+        """Drawings stay exact even where loss is allowed."""
+        self.assertEqual(encode(photograph(), ("jpeg", "lz4")).image_type, ImageType.JPEG)
+        self.assertEqual(encode(flat(), ("jpeg", "lz4")).image_type, ImageType.LZ4)
+
+    def test_no_help(self):
+        """What an encoder would make larger stays a bitmap."""
+        self.assertIsNone(encode(photograph(), ("lz4",)))
+
+
+class EncodingTests(SynchronousTestCase):
+    """An image is encoded once."""
+
+    def setUp(self):
+        self.calls = []
+        self.patch(encoders, "encode", lambda pixels, names: self.calls.append(names))
+
+    def test_shared(self):
+        """Whoever asks for the same encoders gets the same encoding; others get their own."""
+        image = DeviceImage(2, 2, stride=8, data=bytes(16))
+        encoding = Encoding.of(image, ("lz4",))
+        self.assertIs(Encoding.of(image, ("lz4",)), encoding)
+        self.assertIsNot(Encoding.of(image, ("jpeg", "lz4")), encoding)
+
+    def test_once(self):
+        """From however many threads it is asked for."""
+        encoding = Encoding.of(DeviceImage(2, 2, stride=8, data=bytes(16)), ("lz4",))
+        threads = [Thread(target=encoding.make) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.calls, [("lz4",)])
+        self.assertTrue(encoding.done)
