@@ -10,8 +10,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from spicemig.channels.link_client import LinkClient, Linked
 from spicemig.client.counters import Traffic
-from spicemig.client.link import LinkStage
 from spicemig.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -27,9 +27,13 @@ class ChannelConnection(Protocol):
     with the ``ProtocolError`` or connection failure that prevented it.
     """
 
-    def __init__(self, session: ViewerSession, link: LinkStage, traffic: Traffic) -> None:
+    def __init__(
+        self, session: ViewerSession, key: tuple[int, int], link: LinkClient, traffic: Traffic
+    ) -> None:
         self.session = session
+        self.key = key  # channel type and id
         self.link = link
+        self.agreed: Linked | None = None  # once the ticket was accepted
         self.traffic = traffic
         self.core: ClientChannel | None = None
         self.linked: Deferred[ChannelConnection] = Deferred(lambda _: self.abort())
@@ -37,9 +41,16 @@ class ChannelConnection(Protocol):
         self._early = b""
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Channel type and id."""
-        return self.link.channel_type, self.link.channel_id
+    def mini(self) -> bool:
+        """Whether both sides know mini headers."""
+        assert self.agreed is not None
+        return self.agreed.mini
+
+    @property
+    def server_caps(self) -> frozenset[int]:
+        """What the server can do on this channel."""
+        assert self.agreed is not None
+        return frozenset(self.agreed.channel_caps)
 
     def connectionMade(self) -> None:
         """Begin the link."""
@@ -53,22 +64,23 @@ class ChannelConnection(Protocol):
         if self.core is not None:
             self.session.receive(self, data)
             self.flush()
-        elif self.link.accepted:
+        elif self.agreed is not None:
             self._early += data
         else:
             self._link(data)
 
     def _link(self, data: bytes) -> None:
         try:
-            self.link.receive(data)
+            agreed = list(self.link.receive(data))
         except ProtocolError as error:
             self._fail(Failure(error))
             self.abort()
             return
         self._write(self.link.data_to_send())
-        if self.link.accepted:
+        if agreed:
+            self.agreed = agreed[0]
             self.traffic.linked = self.session.clock.seconds()
-            self._early = self.link.unread
+            self._early = bytes(self.agreed.leftover)
             self.park()
             linked, self.linked = self.linked, Deferred()
             linked.callback(self)
@@ -110,7 +122,7 @@ class ChannelConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell whoever cares."""
         self.traffic.closed = self.session.clock.seconds()
-        if not self.link.accepted:
+        if self.agreed is None:
             if reason.check(ConnectionDone):
                 reason = Failure(LinkBroken("the server closed the connection during the link"))
             self._fail(reason)

@@ -9,7 +9,6 @@ channel-base.c; a channel here behaves as one there, order of messages included.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
@@ -96,8 +95,6 @@ class ClientChannel:
         self.ack_count = 0
         self.now = 0.0
         self._deframer: framing.Deframer | None = None
-        self._waiting_frames: deque = deque()
-        self._waiting_bytes = 0
         self._answers: list[Any] = []
         self._queue: list[Any] = []
 
@@ -124,8 +121,6 @@ class ClientChannel:
         self.server_caps = server_caps
         self.traffic = traffic
         self._deframer = framing.Deframer(self.channel, "client", mini, MAX_BODY_BYTES)
-        self._waiting_frames.clear()
-        self._waiting_bytes = 0
 
     def up(self) -> None:
         """A fresh channel says its first words; see the channels."""
@@ -145,26 +140,19 @@ class ClientChannel:
         self._step("swapped")
         self.attach(mini, server_caps, traffic)
         if handshake is not None:
-            self._read_on_after(handshake)
+            self._deframer = handshake._deframer
         if block is not None:
             self._answers.append(base.ClientMigrateData(block))
 
     def take_over(self, handshake: ClientChannel) -> None:
         """Begin where another has begun to talk on the same connection."""
-        self._read_on_after(handshake)
+        self._deframer = handshake._deframer
         self.serial_in, self.last_serial = handshake.serial_in, handshake.last_serial
         self.serial_out = handshake.serial_out
-
-    def _read_on_after(self, handshake: ClientChannel) -> None:
-        self._deframer = handshake._deframer
-        self._waiting_frames = handshake._waiting_frames
-        self._waiting_bytes = handshake._waiting_bytes
 
     def reset(self) -> None:
         """Forget connection and state; ``attach`` and ``up`` begin anew."""
         self._deframer = None
-        self._waiting_frames.clear()
-        self._waiting_bytes = 0
         self._answers.clear()
         self._queue.clear()
         self.stage = Stage.SETTLED
@@ -178,36 +166,26 @@ class ClientChannel:
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Handle what came; raises ``ProtocolError`` for what a server must not say."""
         self.now = now
-        assert self._deframer is not None, "data on a channel that is not linked"
         deframer = self._deframer
-        yield from self.go_on(now)
-        for frame in deframer.feed(data):
-            if self._deframer is not deframer:
-                return  # swapped meanwhile: the source has nothing more to say
-            if self._standing_still or self._waiting_frames:
-                self._keep(frame)
-            else:
-                yield from self._frame(frame)
+        assert deframer is not None, "data on a channel that is not linked"
+        frames = deframer.feed(data)
+        # whoever swaps us to another connection has no use for the rest
+        while self._deframer is deframer and not self._standing_still:
+            frame = next(frames, None)
+            if frame is None:
+                return
+            yield from self._frame(frame)
+        if deframer.buffered_bytes > HELD_BYTES_MAX:
+            raise ProtocolError(LinkError.INVALID_DATA, "the server sends too much while we wait")
 
     def go_on(self, now: float) -> Iterator[Event]:
-        """Handle what waited, as far as nothing else is to be waited for."""
-        self.now = now
-        while self._waiting_frames and not self._standing_still:
-            frame = self._waiting_frames.popleft()
-            self._waiting_bytes -= len(frame.body)
-            yield from self._frame(frame)
+        """Handle what has come while the channel stood still."""
+        if self._deframer is not None:
+            yield from self.receive(b"", now)
 
     @property
     def _standing_still(self) -> bool:
-        return self.held or bool(self.waits) or self.stage is Stage.SWAPPING or self._deframer is None
-
-    def _keep(self, frame) -> None:
-        self._waiting_bytes += len(frame.body)
-        if self._waiting_bytes > HELD_BYTES_MAX:
-            raise ProtocolError(LinkError.INVALID_DATA, "the server sends too much while we wait")
-        body = memoryview(bytes(frame.body))
-        sub = tuple((number, memoryview(bytes(part))) for number, part in frame.sub)
-        self._waiting_frames.append(framing.Frame(frame.serial, frame.number, body, sub))
+        return self.held or bool(self.waits) or self.stage is Stage.SWAPPING
 
     def _frame(self, frame) -> Iterator[Event]:
         header_bytes = framing.HEADER_MINI.size if self.mini else framing.HEADER_FULL.size

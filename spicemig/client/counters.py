@@ -6,7 +6,7 @@ good server should not have made it do.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -35,6 +35,7 @@ class Traffic:
     last_draw: float | None = None
     draws: int = 0
     by_name: dict[str, int] = field(default_factory=dict)
+    draw_times: list[float] = field(default_factory=list)
     # (time, bytes) of every message in; bounded by what a test or a demo lasts
     timeline: list[tuple[float, int]] = field(default_factory=list)
 
@@ -60,6 +61,8 @@ class Traffic:
         if self.first_draw is None:
             self.first_draw = now
         self.last_draw = now
+        if len(self.draw_times) < TIMELINE_ENTRIES:
+            self.draw_times.append(now)
 
     def bytes_between(self, begin: float, end: float) -> int:
         """How many bytes came in from ``begin`` up to, not including, ``end``."""
@@ -67,8 +70,8 @@ class Traffic:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without the timeline."""
-        values = asdict(self)
-        del values["timeline"]
+        lists = ("timeline", "draw_times")
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in lists}
         values["link_seconds"] = self.link_seconds
         return values
 

@@ -24,6 +24,7 @@ from spicemig.client.events import (
 from spicemig.client.images import ImageReader
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
+from spicemig.wire.drawing import Palette
 from spicemig.wire.enums import BrushType, ClipType, ResourceType, Ropd, SurfaceFlags, SurfaceFormat
 from spicemig.wire.messages import display
 
@@ -49,7 +50,7 @@ class DisplayChannel(ClientChannel):
         super().__init__(*args, **named)
         self.canvas = Canvas()
         self.images: Cache[Picture] = images if images is not None else Cache(counted=True)
-        self.palettes: Cache[tuple[int, ...]] = Cache()
+        self.palettes: Cache[Palette] = Cache()
         self.marked = False
         self.monitors = None
         self.cache_pixels = CACHE_PIXELS

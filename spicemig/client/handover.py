@@ -80,11 +80,11 @@ class Handover:
 
     def _ask(self, connection: ChannelConnection) -> Deferred:
         """Ask the target's main channel for a seamless migration; fires when it has answered."""
-        if MainCap.SEAMLESS_MIGRATE not in connection.link.server_channel_caps:
+        if MainCap.SEAMLESS_MIGRATE not in connection.server_caps:
             self.seamless = False
             return succeed(None)
         handshake = self.handshake = MainChannel(read_only=self.session.abilities.read_only)
-        handshake.attach(connection.link.mini, connection.link.server_channel_caps, connection.traffic)
+        handshake.attach(connection.mini, connection.server_caps, connection.traffic)
         handshake.do_seamless(self.begun.version or 0)
         connection.serve(handshake)
         return self._answered
@@ -143,7 +143,7 @@ class Handover:
         """Seamless: this channel goes on with the target's connection."""
         new = self._exchange(core)
         handshake = self.handshake if core.channel == "main" else None
-        core.swap(new.link.mini, new.link.server_channel_caps, new.traffic, block, handshake)
+        core.swap(new.mini, new.server_caps, new.traffic, block, handshake)
         self._swapped(core, new)
 
     def end(self) -> None:
@@ -154,7 +154,7 @@ class Handover:
         session.images.clear()
         main = session.main
         new = self._exchange(main)
-        main.attach(new.link.mini, new.link.server_channel_caps, new.traffic)
+        main.attach(new.mini, new.server_caps, new.traffic)
         if self.handshake is not None:
             main.take_over(self.handshake)
         main.tell_migrate_end()
@@ -167,7 +167,7 @@ class Handover:
         for key in sorted(self.left):
             core = self.session.cores[key]
             new = self._exchange(core)
-            core.attach(new.link.mini, new.link.server_channel_caps, new.traffic)
+            core.attach(new.mini, new.server_caps, new.traffic)
             core.up()
             self._swapped(core, new)
 

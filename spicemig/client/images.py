@@ -10,10 +10,11 @@ from __future__ import annotations
 from spicemig.client.caches import Cache
 from spicemig.client.canvas import Canvas, Picture
 from spicemig.client.counters import Counters
-from spicemig.codecs import jpeg, lz4
-from spicemig.codecs.pixels import FMT_32BIT, FMT_RGBA, PALETTE_FORMATS, Pixels
+from spicemig.codecs import images
+from spicemig.codecs.pixels import Pixels
 from spicemig.errors import LinkError, ProtocolError
-from spicemig.wire.enums import BitmapFlags, ImageFlags, ImageType
+from spicemig.wire.drawing import Bitmap, Palette
+from spicemig.wire.enums import BitmapFlags, BitmapFormat, ImageFlags, ImageType
 
 FROM_CACHE = (ImageType.FROM_CACHE, ImageType.FROM_CACHE_LOSSLESS)
 CACHE_ANY = ImageFlags.CACHE_ME | ImageFlags.CACHE_REPLACE_ME
@@ -23,9 +24,9 @@ class ImageReader:
     """Reads images for one display channel, and keeps what the server says to keep."""
 
     def __init__(
-        self, images: Cache[Picture], palettes: Cache[tuple[int, ...]], canvas: Canvas, counters: Counters
+        self, kept: Cache[Picture], palettes: Cache[Palette], canvas: Canvas, counters: Counters
     ) -> None:
-        self.images = images
+        self.kept = kept
         self.palettes = palettes
         self.canvas = canvas
         self.counters = counters
@@ -44,10 +45,10 @@ class ImageReader:
         return picture
 
     def _from_cache(self, descriptor) -> Picture:
-        picture = self.images.get(descriptor.id)
+        picture = self.kept.get(descriptor.id)
         if picture is None:
             raise ProtocolError(LinkError.INVALID_DATA, f"image {descriptor.id:#x} is not in the cache")
-        if descriptor.type == ImageType.FROM_CACHE_LOSSLESS and self.images.is_lossy(descriptor.id):
+        if descriptor.type == ImageType.FROM_CACHE_LOSSLESS and self.kept.is_lossy(descriptor.id):
             raise ProtocolError(
                 LinkError.INVALID_DATA, f"image {descriptor.id:#x} is in the cache, but lossy"
             )
@@ -56,65 +57,45 @@ class ImageReader:
 
     def _keep(self, descriptor, picture: Picture) -> None:
         lossy = descriptor.type in (ImageType.JPEG, ImageType.JPEG_ALPHA)
-        again = descriptor.id in self.images and descriptor.flags & CACHE_ANY
+        again = descriptor.id in self.kept and descriptor.flags & CACHE_ANY
         if descriptor.flags & ImageFlags.CACHE_ME:
             self.counters.images_received_again += bool(again)
-            self.images.put(descriptor.id, picture, lossy=lossy)
+            self.kept.put(descriptor.id, picture, lossy=lossy)
         elif descriptor.flags & ImageFlags.CACHE_REPLACE_ME:
             if lossy:
                 raise ProtocolError(LinkError.INVALID_DATA, "a lossy image cannot replace one in the cache")
-            self.images.replace(descriptor.id, picture)
+            self.kept.replace(descriptor.id, picture)
 
     def _decode(self, image) -> Picture:
-        descriptor, data = image.descriptor, image.data
-        width, height = descriptor.width, descriptor.height
-        if descriptor.type == ImageType.BITMAP:
-            pixels = self._bitmap(data)
-        elif descriptor.type == ImageType.LZ4:
-            pixels = lz4.decode(data.data, width, height)
-        elif descriptor.type == ImageType.JPEG:
-            pixels = jpeg.decode(data.data, width, height)
-        else:
-            raise ProtocolError(
-                LinkError.INVALID_DATA, f"image type {int(descriptor.type)} is not known here"
-            )
-        picture = picture_of(pixels)
+        descriptor = image.descriptor
+        picture = picture_of(images.decode(image, self._palette(image)))
         if descriptor.flags & ImageFlags.HIGH_BITS_SET and not picture.alpha:
             opaque = bytearray(picture.pixels)
             opaque[3::4] = b"\xff" * (len(opaque) // 4)
             picture.pixels = opaque
         return picture
 
-    def _bitmap(self, data) -> Pixels:
-        palette: tuple[int, ...] = ()
-        if data.format in PALETTE_FORMATS:
-            palette = self._palette(data)
-        top_down = bool(data.flags & BitmapFlags.TOP_DOWN)
-        pixels = Pixels(data.x, data.y, int(data.format), data.stride, data.data, top_down, palette)
-        pixels.check()
-        return pixels
-
-    def _palette(self, data) -> tuple[int, ...]:
-        if data.flags & BitmapFlags.PAL_FROM_CACHE:
-            kept = self.palettes.get(data.palette_id)
+    def _palette(self, image) -> Palette | None:
+        """The kept palette that a bitmap names, if it names one; one that is to be kept is kept."""
+        bitmap = image.data
+        if not isinstance(bitmap, Bitmap):
+            return None
+        if bitmap.flags & BitmapFlags.PAL_FROM_CACHE:
+            kept = self.palettes.get(bitmap.palette_id)
             if kept is None:
-                raise ProtocolError(
-                    LinkError.INVALID_DATA, f"palette {data.palette_id:#x} is not in the cache"
-                )
+                reason = f"palette {bitmap.palette_id:#x} is not in the cache"
+                raise ProtocolError(LinkError.INVALID_DATA, reason)
             return kept
-        if data.palette is None:
-            return ()
-        palette = tuple(data.palette.ents)
-        if data.flags & BitmapFlags.PAL_CACHE_ME:
-            self.palettes.put(data.palette.unique, palette)
-        return palette
+        if bitmap.flags & BitmapFlags.PAL_CACHE_ME and bitmap.palette is not None:
+            self.palettes.put(bitmap.palette.unique, bitmap.palette)
+        return None
 
 
 def picture_of(pixels: Pixels) -> Picture:
     """Pixels of any format, the bottom row first or last, as a :class:`Picture`; a copy."""
-    if pixels.format == FMT_32BIT and pixels.top_down:
+    if pixels.format == BitmapFormat.BIT32 and pixels.top_down:
         return Picture(pixels.width, pixels.height, bytes(pixels.rows()))
     image = pixels.image()
-    if pixels.format == FMT_RGBA:
+    if pixels.format == BitmapFormat.RGBA:
         return Picture(pixels.width, pixels.height, image.tobytes("raw", "BGRA"), alpha=True)
     return Picture(pixels.width, pixels.height, image.convert("RGB").tobytes("raw", "BGRX"))

@@ -25,6 +25,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from spicemig.channels.link_client import LinkClient
 from spicemig.client import events
 from spicemig.client.caches import Cache
 from spicemig.client.canvas import Picture
@@ -36,7 +37,6 @@ from spicemig.client.display import DisplayChannel
 from spicemig.client.handover import Handover
 from spicemig.client.hosts import Address, EndpointMaker
 from spicemig.client.inputs import InputsChannel
-from spicemig.client.link import LinkStage
 from spicemig.client.main import MainChannel
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import CommonCap, DisplayCap, MainCap
@@ -240,17 +240,17 @@ class ViewerSession:
         self, address: Address, secure: bool, channel_type: int, channel_id: int, connection_id: int
     ):
         kind = CHANNELS[channel_name(channel_type)]
-        stage = LinkStage(
-            channel_type,
+        link = LinkClient(
+            kind.channel,
             channel_id,
             connection_id,
-            self.abilities.common(),
-            self.abilities.of(kind),
             self.password,
+            common_caps=self.abilities.common(),
+            channel_caps=self.abilities.of(kind),
         )
         traffic = Traffic(kind.channel, channel_id, str(address), self.clock.seconds())
         self.traffic.append(traffic)
-        connection = ChannelConnection(self, stage, traffic)
+        connection = ChannelConnection(self, (channel_type, channel_id), link, traffic)
         self._opening.append(connection)
         try:
             yield self.network(address, secure).connect(ChannelFactory(connection))
@@ -262,7 +262,7 @@ class ViewerSession:
         """Let a channel begin on a connection."""
         self.cores[connection.key] = core
         self.connections[connection.key] = connection
-        core.attach(connection.link.mini, connection.link.server_channel_caps, connection.traffic)
+        core.attach(connection.mini, connection.server_caps, connection.traffic)
         core.up()
         connection.serve(core)
 

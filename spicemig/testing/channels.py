@@ -13,7 +13,7 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 
 
 def framed(message: Any, *, cut: int = 0, mini: bool = True, serial: int = 1) -> bytes:
-    """A message as it stands on the wire; ``cut``: its body ends that many bytes early, and the header says so."""
+    """A message as it stands on the wire; ``cut``: body and size in the header are that many bytes short."""
     if not cut:
         return b"".join(frame(message, mini, serial))
     return b"".join(frame(_Short(message, cut), mini, serial))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tests against real programs over loopback."""
+"""Tests with real programs and real sockets on loopback; each says why it was skipped."""
