@@ -38,18 +38,22 @@ class MigrationChannel:
     One end of a connection. ``sends`` is the direction of what it says:
     "server" at the source, "client" at the target.
 
-    It has a channel core's methods, so that the same protocol carries it. ``wake``
-    is called when there is something to send outside of ``receive``.
+    It has the methods of a channel core, and of a core's session, so that the
+    same :class:`spicemig.channels.protocol.ChannelProtocol` carries it.
     """
 
     channel = "migration"
     channel_id = 0
+    offered_caps: frozenset[int] = frozenset()
+    window_open = False  # it has nothing that waits for a window
+    parked = False
 
     def __init__(self, sends: str, listener: Listener) -> None:
         self.sends = sends
         self.listener: Listener | None = listener
         self.wake: Callable[[], None] = lambda: None
         self.hang_up: Callable[[], None] = lambda: None
+        self.transport_paused = False
         self._alive = SourceAlive if sends == "server" else TargetAlive
         self._comes = "client" if sends == "server" else "server"
         self._deframer = Deframer("migration", self._comes, True, MESSAGE_BYTES)
@@ -63,7 +67,17 @@ class MigrationChannel:
         """The link is through."""
         self._check_at = now + ALIVE_SECONDS
 
-    def receive(self, data: Any) -> Iterator[Any]:
+    def attached(self, protocol: Any) -> None:
+        """The link is through; ``protocol`` carries this channel from now on."""
+
+        def hang_up() -> None:
+            protocol.flush()
+            protocol.close()
+
+        self.wake, self.hang_up = protocol.flush, hang_up
+        self.start(protocol.clock.seconds())
+
+    def receive(self, data: Any, now: float | None = None) -> Iterator[Any]:
         """The messages in what came; signs of life are not among them."""
         self._heard = True
         for received in self._deframer.feed(data):
@@ -124,7 +138,17 @@ class MigrationChannel:
             self.listener = None
             self.hang_up()
 
-    def handle(self, event: Any) -> None:
+    def refuse(self, error: ProtocolError) -> None:
+        """The peer broke the protocol; it learns of that by the end of the connection."""
+
+    def connection_lost(self) -> None:
+        """The transport is gone; :meth:`channel_lost` follows."""
+
+    def channel_lost(self, core: Any, reason: Any) -> None:
+        """The connection is gone."""
+        self.lose()
+
+    def handle(self, core: Any, event: Any) -> None:
         """Give one event to the listener."""
         if isinstance(event, PeerSilent):
             self.lose()

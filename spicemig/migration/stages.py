@@ -127,13 +127,13 @@ TARGET: Table = {
     (Stage.STOP, Input.STATE_RECEIVED): (Stage.STOP, "keep_state"),
     (Stage.STOP, Input.FINAL_RECEIVED): (Stage.READY, "load"),
     (Stage.READY, Input.COMMIT_RECEIVED): (Stage.COMMIT, "own"),
-    (Stage.COMMIT, Input.FAILED): (Stage.UNDONE, "disown"),  # the epoch could not be written
     (Stage.COMMIT, Input.WRITTEN): (Stage.SWITCH, "assume"),
     (Stage.SWITCH, Input.CLIENTS_SETTLED): (Stage.SETTLED, "say_settled"),
     (Stage.SWITCH, Input.DEADLINE_PASSED): (Stage.SETTLED, "say_settled"),
     (Stage.SETTLED, Input.FINISHED_RECEIVED): (Stage.DONE, "finish"),
     (Stage.SETTLED, Input.DEADLINE_PASSED): (Stage.DONE, "finish"),
-    **_ignored((Stage.SWITCH, Stage.SETTLED), Input.CANCELLED, Input.PEER_LOST, Input.FAILED),
+    **_ignored((Stage.COMMIT, Stage.SWITCH, Stage.SETTLED), Input.CANCELLED, Input.PEER_LOST),
+    (Stage.COMMIT, Input.FAILED): (Stage.UNDONE, "disown"),  # the epoch could not be written
     **_ignored((Stage.DONE, Stage.UNDONE), Input.CANCELLED, Input.PEER_LOST, Input.DEADLINE_PASSED, Input.FAILED),
 }
 

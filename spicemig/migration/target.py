@@ -316,11 +316,13 @@ class TargetHandover(Handover):
 
     # SWITCH
 
-    def answer_whose(self, channel: MigrationChannel) -> None:
-        """The source lost the connection and asks on another one; the guest is ours, or never will be."""
+    def forsaken(self) -> None:
+        """The source gave the connection up; without COMMIT that is the end."""
         if self.stage in TARGET_BEFORE_COMMIT:
             self.peer_lost()
-            return
+
+    def answer_whose(self, channel: MigrationChannel) -> None:
+        """The source asks on another connection; the guest is ours."""
         self.attach(channel)
         self.send(Owned(self.migration_id, self.epoch))
         for connection_id, outcome in self.settled.items():
