@@ -19,7 +19,9 @@ def rect(left, top, right, bottom):
 def fill(left, top, right, bottom, surface=0, clip=None):
     """Fill a rectangle with a colour."""
     brush = Brush(BrushType.SOLID, color=0x123456)
-    return DrawFill(DrawBase(surface, rect(left, top, right, bottom), clip or Clip()), brush, Ropd.OP_PUT, QMask())
+    return DrawFill(
+        DrawBase(surface, rect(left, top, right, bottom), clip or Clip()), brush, Ropd.OP_PUT, QMask()
+    )
 
 
 def copy_bits(left, top, right, bottom, surface=0):
@@ -100,7 +102,9 @@ class CoverTests(SynchronousTestCase):
 
     def test_read_as_source(self):
         """What another surface was drawn from must be drawn first."""
-        self.draw(fill(0, 0, 10, 10, surface=1), copy(0, 0, 5, 5, of_surface(1)), fill(0, 0, 10, 10, surface=1))
+        self.draw(
+            fill(0, 0, 10, 10, surface=1), copy(0, 0, 5, 5, of_surface(1)), fill(0, 0, 10, 10, surface=1)
+        )
         self.assertEqual(len(self.pipe), 3)
 
     def test_destroyed(self):

@@ -20,7 +20,9 @@ def flat(width=100, height=100, format=BitmapFormat.BIT32):
 
 def photograph(width=128, height=128):
     """An image in which hardly a pixel is like the next."""
-    return Pixels(width, height, BitmapFormat.BIT32, width * 4, random.Random(1).randbytes(width * height * 4))
+    return Pixels(
+        width, height, BitmapFormat.BIT32, width * 4, random.Random(1).randbytes(width * height * 4)
+    )
 
 
 class ChoiceTests(SynchronousTestCase):

@@ -11,7 +11,10 @@ from spicemig.wire.enums import BitmapFormat
 def gradient(width: int = 64, height: int = 48, *, top_down: bool = True) -> Pixels:
     """A smooth picture: blue grows to the right, red downwards."""
     data = bytes(
-        value for y in range(height) for x in range(width) for value in (x * 255 // width, 64, y * 255 // height, 0)
+        value
+        for y in range(height)
+        for x in range(width)
+        for value in (x * 255 // width, 64, y * 255 // height, 0)
     )
     return Pixels(width, height, BitmapFormat.BIT32, width * 4, data, top_down)
 

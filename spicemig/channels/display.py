@@ -15,7 +15,15 @@ from typing import Annotated, Any
 
 from spicemig.channels.core import ChannelCore, LeavingStage, receives
 from spicemig.channels.display_images import ImagePacker
-from spicemig.channels.display_pipe import Band, Command, DisplayPipe, PlainImage, Waiting, clipped
+from spicemig.channels.display_pipe import (
+    EFFECT_OPAQUE,
+    Band,
+    Command,
+    DisplayPipe,
+    PlainImage,
+    Waiting,
+    clipped,
+)
 from spicemig.channels.events import DisplayInitialised, PreferredCompression
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
@@ -302,7 +310,12 @@ class DisplayCore(ChannelCore):
 
     def _may_be_lossy(self, drawable: Any) -> bool:
         """Only plain copies: everything else would compute with what is not exact."""
-        return self.images.lossy and drawable.number == DRAW_COPY and len(drawable.fixups()) == 1
+        return (
+            self.images.lossy
+            and drawable.number == DRAW_COPY
+            and drawable.effect == EFFECT_OPAQUE
+            and len(drawable.fixups()) == 1
+        )
 
     def _send_drawable(self, drawable: Any) -> None:
         packed = self.images.pack(drawable, self.compression, lossy=self._may_be_lossy(drawable))

@@ -55,6 +55,7 @@ class Band:
     body: bytes
     pointer: int  # where in the body the pointer to the image goes
     image: PlainImage
+    effect: int = EFFECT_OPAQUE
 
     def fixups(self) -> list[tuple[int, PlainImage]]:
         """Where in the body the image goes."""
