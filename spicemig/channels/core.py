@@ -30,7 +30,7 @@ from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.state import session_state
 from spicemig.wire.declare import catalogue
 from spicemig.wire.enums import MigrateFlags, NotifySeverity, NotifyVisibility
-from spicemig.wire.framing import Deframer, frame
+from spicemig.wire.framing import Deframer, frame, frame_body
 from spicemig.wire.messages import base
 
 FIRST_PING_SECONDS = 0.1  # after a channel came to life
@@ -298,6 +298,8 @@ class ChannelCore:
         """Take bytes from the client; raises :class:`ProtocolError` if it may not say that."""
         if now is not None:
             self.now = self._heard = now
+        if self._early and self.stage is LeavingStage.SETTLED:
+            yield from self._handle_held()  # it began anew after it had been parked
         for received in self._deframer.feed(data):
             self.common.serial_received += 1
             for number, body in received.sub:
@@ -356,7 +358,7 @@ class ChannelCore:
         """:meth:`send` for a message that is packed already; ``parts`` are its buffers."""
         if self.stage not in _SILENT:
             self._count()
-            self._put([frame_header(number, sum(map(len, parts)), self.mini, self.common.serial_sent), *parts])
+            self._put(frame_body(number, parts, self.mini, self.common.serial_sent))
 
     def _queue(self, message: Any) -> None:
         self._count()

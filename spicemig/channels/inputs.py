@@ -22,6 +22,7 @@ from spicemig.channels.events import (
     PointerSet,
     Scancodes,
 )
+from spicemig.errors import WireError
 from spicemig.state import carried, session_state
 from spicemig.wire.capabilities import InputsCap
 from spicemig.wire.declare import Counted, u16, u32
@@ -63,6 +64,10 @@ class InputsCore(ChannelCore):
 
     def started(self) -> None:
         self.send(inputs.Init(self.modifiers))
+
+    def check(self, state: Any) -> None:
+        if len(state.keys_down) > KEYS_DOWN_MAX:
+            raise WireError("InputsState", "keys_down", -1, f"{len(state.keys_down)} keys are more than any keyboard has")
 
     def restored(self) -> None:
         self._acknowledge()

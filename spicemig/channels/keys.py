@@ -18,9 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-KEY_BITS = 1024  # fixed by the protocol
-PUBLIC_KEY_BYTES = 162  # SPICE_TICKET_PUBKEY_BYTES, a SubjectPublicKeyInfo
-TICKET_BYTES = KEY_BITS // 8
+from spicemig.wire.link import PUBLIC_KEY_BITS
+
 READY_KEYS = 16  # some four clients link without waiting
 
 _PADDING = OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)
@@ -32,7 +31,7 @@ class TicketKey:
     __slots__ = ("_private", "public")
 
     def __init__(self) -> None:
-        self._private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        self._private = rsa.generate_private_key(public_exponent=65537, key_size=PUBLIC_KEY_BITS)
         self.public = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def decrypt(self, ticket: bytes) -> bytes | None:

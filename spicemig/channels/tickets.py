@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from spicemig.errors import LinkError, ProtocolError
 
-PASSWORD_MAX_BYTES = 60  # SPICE_MAX_PASSWORD_LENGTH
 SALT_BYTES = 16
 DIGEST_BYTES = hashlib.sha256().digest_size
 
