@@ -278,6 +278,8 @@ class DisplayCore(ChannelCore):
 
         For a handover: afterwards nothing waits, and what is owed is part of the state.
         """
+        if not self.state.initialised:
+            return
         weight = sum(entry.weight for entry in self.pipe.entries if isinstance(entry, Waiting))
         if weight > MAX_FLUSH_BYTES:
             self.pipe.collapse_all()
