@@ -19,7 +19,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 SUMMARY = TOP / "build" / "check.txt"
 DEBIAN = "/usr/bin/python3"
-NEEDED_OF_DEBIAN = "twisted OpenSSL service_identity PIL lz4 cryptography hypothesis".split()
+NEEDED_OF_DEBIAN = "twisted.trial OpenSSL service_identity PIL lz4 cryptography hypothesis".split()
 LINTS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
 _COUNT = re.compile(r"(successes|failures|errors|skips)=(\d+)")
 
@@ -102,7 +102,9 @@ def debian_lacks() -> str:
     if not Path(DEBIAN).exists():
         return f"there is no {DEBIAN}"
     asked = f"import importlib.util as u; print(*(n for n in {NEEDED_OF_DEBIAN} if not u.find_spec(n)))"
-    missing = subprocess.run([DEBIAN, "-c", asked], capture_output=True, text=True, check=False).stdout.split()
+    missing = subprocess.run(
+        [DEBIAN, "-c", asked], capture_output=True, text=True, check=False
+    ).stdout.split()
     return f"the distribution's Python lacks {', '.join(missing)}" if missing else ""
 
 

@@ -4,15 +4,15 @@ The control API: HTTP/1.1 with JSON on the control socket.
 
 =============================================  ================================================
 ``GET /v1/status``                             the daemon in a few words, and where it listens
-``GET /v1/sessions``                           the viewers
-``GET``, ``DELETE /v1/sessions/ID``            one viewer; disconnect it
+``GET /v1/sessions``                           the clients
+``GET``, ``DELETE /v1/sessions/ID``            one client; disconnect it
 ``GET /v1/sessions/ID/channels``               its channels
 ``GET``, ``POST /v1/migrations``               handovers of this daemon; start one
 ``GET``, ``DELETE /v1/migrations/ID``          its report; cancel it
 ``GET /v1/migrations/ID/events``               its progress as server-sent events
 ``POST /v1/recovery``                          the operator's word that this host owns the guest
 ``GET /v1/screenshot.png``                     the guest's picture
-``PUT /v1/ticket``                             set, or let expire, the ticket of new viewers
+``PUT /v1/ticket``                             set, or let expire, the ticket of new clients
 ``GET /v1/guest``                              what the guest tells of itself
 ``GET /v1/doctor``                             what would go wrong
 =============================================  ================================================
@@ -30,7 +30,6 @@ from twisted.internet.defer import Deferred
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
-from zope.interface import Attribute, Interface
 
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing, Refused, read_json, write_error
 from spicemig.errors import MigrationError
@@ -38,32 +37,6 @@ from spicemig.errors import MigrationError
 MODES = ("auto", "seamless", "semi-seamless", "switch-host")
 TRANSPORTS = ("client", "stream", "both")
 TICKET_BYTES = 60  # SPICE_MAX_PASSWORD_LENGTH
-
-
-class IHost(Interface):
-    """The daemon, as the API sees it."""
-
-    sessions = Attribute("Its spicemig.session.sessions.Sessions.")
-    migrations = Attribute("Handovers by id, oldest first: spicemig.control.following.Followed.")
-
-    def status():
-        """What ``GET /v1/status`` answers."""
-
-    def migrate(to, mode, transport, dry_run, timeout_seconds):
-        """
-        Start a handover and return it as :class:`spicemig.control.following.Followed`.
-
-        None takes what the settings say. Raises ``MigrationError`` and, for ``to``, ``ValueError``.
-        """
-
-    def recover():
-        """Serve the guest on the operator's word; says what was done. Raises ``MigrationError``."""
-
-    def set_ticket(ticket, expires_seconds):
-        """Viewers must know this from now on (bytes, or None: nobody is let in); None seconds: for ever."""
-
-    def doctor():
-        """A list of ``{"check", "ok", "detail", "hint"}``."""
 
 
 def root(host: Any) -> Resource:
@@ -118,11 +91,11 @@ class Guest(_HostResource):
         return {"kind": guest.kind, "running": self.host.sessions.device.running, **tells()}
 
 
-# -- viewers ----------------------------------------------------------------------------------------
+# -- clients ----------------------------------------------------------------------------------------
 
 
 def describe_session(client: Any, now: float) -> dict[str, Any]:
-    """One viewer."""
+    """One client."""
     return {
         "id": str(client.connection_id),
         "address": client.address,
@@ -135,7 +108,7 @@ def describe_session(client: Any, now: float) -> dict[str, Any]:
 
 
 def describe_channel(core: Any) -> dict[str, Any]:
-    """One channel of a viewer."""
+    """One channel of a client."""
     return {
         "channel": core.channel,
         "id": core.channel_id,
@@ -161,7 +134,7 @@ class SessionList(_HostResource):
             return self
         client = self.host.sessions.clients.get(int(path)) if path.isdigit() else None
         if client is None:
-            return Nothing(f"no viewer has the id {path.decode('latin-1')}")
+            return Nothing(f"no client has the id {path.decode('latin-1')}")
         session = SessionResource(self.host, client)
         session.putChild(b"channels", ChannelList(client))
         return session
@@ -276,7 +249,7 @@ class MigrationEvents(JSONResource):
         request.setHeader(b"cache-control", b"no-store")
         for event in list(self.handover.events):
             self._write(request, "progress", event)
-        unsubscribe = self.handover.subscribe(lambda event: self._write(request, "progress", event))
+        unsubscribe = self.handover.subscribe(lambda event: self._progress(request, event))
         gone: list[bool] = []
 
         def finish(report: Any) -> None:
@@ -292,6 +265,10 @@ class MigrationEvents(JSONResource):
         request.notifyFinish().addErrback(leave)
         self.handover.when_done().addCallback(finish)
         return NOT_DONE_YET
+
+    def _progress(self, request: BoundedRequest, event: dict[str, Any]) -> None:
+        if event["event"] != "end":
+            self._write(request, "progress", event)
 
     def _write(self, request: BoundedRequest, name: str, value: Any) -> None:
         request.write(f"event: {name}\ndata: {json.dumps(value, default=str)}\n\n".encode())

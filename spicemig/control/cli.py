@@ -60,14 +60,14 @@ def make_parser() -> argparse.ArgumentParser:
         return added
 
     command("status", status, "show what the daemon does and where it listens")
-    command("sessions", sessions, "list the viewers")
-    channels_ = command("channels", channels, "list the channels of the viewers")
-    channels_.add_argument("client", nargs="?", metavar="CLIENT", help="the id of one viewer; by default all")
+    command("sessions", sessions, "list the clients")
+    channels_ = command("channels", channels, "list the channels of the clients")
+    channels_.add_argument("client", nargs="?", metavar="CLIENT", help="the id of one client; by default all")
 
-    migrate_ = command("migrate", migrate, "hand the guest and its viewers to another host")
+    migrate_ = command("migrate", migrate, "hand the guest and its clients to another host")
     migrate_.add_argument("--to", metavar="HOST:PORT", help="its migration port; by default [migration] peer")
-    migrate_.add_argument("--mode", choices=MODES, help="the best way in which viewers may be moved")
-    migrate_.add_argument("--transport", choices=TRANSPORTS, help="how the viewers' state travels")
+    migrate_.add_argument("--mode", choices=MODES, help="the best way in which clients may be moved")
+    migrate_.add_argument("--transport", choices=TRANSPORTS, help="how the clients' state travels")
     migrate_.add_argument("--dry-run", action="store_true", help="only ask whether it could be done")
     migrate_.add_argument("--timeout", type=float, metavar="S", help="seconds that each stage may take")
 
@@ -75,14 +75,14 @@ def make_parser() -> argparse.ArgumentParser:
     cancel_.add_argument("migration", nargs="?", metavar="ID", help="by default the newest one")
     command("recover", recover, "serve the guest again, on your word that no other host owns it")
 
-    ticket_ = command("ticket", ticket, "set the ticket (password) of new viewers, or let it expire")
+    ticket_ = command("ticket", ticket, "set the ticket (password) of new clients, or let it expire")
     ticket_.add_argument("action", choices=("set", "expire"))
     ticket_.add_argument("--file", metavar="FILE", help="read the ticket from here (- is standard input)")
     ticket_.add_argument("--expires", type=float, metavar="S", help="seconds for which it is valid")
 
     screenshot_ = command("screenshot", screenshot, "save the guest's picture")
     screenshot_.add_argument("file", metavar="FILE.png", help="where to write it (- is standard output)")
-    disconnect_ = command("disconnect", disconnect, "disconnect a viewer")
+    disconnect_ = command("disconnect", disconnect, "disconnect a client")
     disconnect_.add_argument("client", metavar="CLIENT", help="its id, as sessions shows it")
 
     doctor_ = command("doctor", doctor, "say what would make a migration fail")
@@ -119,7 +119,7 @@ def status(arguments: argparse.Namespace) -> int:
     guest = said["guest"]
     print(f"{said['name']}: spice-{said['daemon']} {said['version']}, {said['stage']}")
     print("guest      " + (f"{guest['kind']}, owned here" if guest and said["owner"] else "none of our own"))
-    print(f"viewers    {said['clients']}")
+    print(f"clients    {said['clients']}")
     for kind, addresses in said["listening"].items():
         print(f"{kind:<10} {' '.join(addresses) or '-'}")
     if said["migration"]:
@@ -331,8 +331,10 @@ def _ask_peer(control: Control, to: str) -> dict[str, Any]:
         check.update(detail=error.reason, hint=error.hint)
         return check
     check["ok"] = exit_status(report) == 0
-    check["detail"] = "the other host would take it" if check["ok"] else report.get("reason", "refused")
-    check["hint"] = report.get("hint", "")
+    check["detail"] = "the other host would take it"
+    if not check["ok"]:
+        check["detail"] = "; ".join(problem["text"] for problem in report["problems"]) or report["outcome"]
+        check["hint"] = "; ".join(problem["hint"] for problem in report["problems"])
     return check
 
 

@@ -13,31 +13,34 @@ Follower = Callable[[dict[str, Any]], None]
 
 class Followed:
     """
-    One handover of this host, under way or ended.
+    A handover of this host, under way or ended, for those who ask about it.
 
-    ``handover`` is the source's core; its events are kept for those who come late.
+    ``handover`` is the source's core; this is its observer.
     """
 
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.handover: Any = None
-        self.events: list[dict[str, Any]] = []
+    def __init__(self) -> None:
+        self.handover: Any = None  # set when it has been started
         self._followers: list[Follower] = []
         self._waiting: list[Deferred[dict[str, Any]]] = []
-        self._ended = False
 
     def happened(self, event: dict[str, Any]) -> None:
         """The handover tells something."""
-        self.events.append(event)
         for follower in list(self._followers):
             follower(event)
+        if event["event"] == "end":
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(self.report())
 
-    def ended(self, report: dict[str, Any]) -> None:
-        """It is over."""
-        self._ended = True
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(report)
+    @property
+    def id(self) -> str:
+        """Its migration id."""
+        return self.handover.migration_id.hex()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What happened so far."""
+        return [event for event in self.handover.events if event["event"] != "end"]
 
     def subscribe(self, follower: Follower) -> Callable[[], None]:
         """Call ``follower`` with every further event; what is returned ends that."""
@@ -46,9 +49,9 @@ class Followed:
 
     def when_done(self) -> Deferred[dict[str, Any]]:
         """Fires with the report."""
-        if self._ended:
+        if self.handover.ended:
             return succeed(self.report())
-        waiting: Deferred[dict[str, Any]] = Deferred(lambda cancelled: self._waiting.remove(cancelled))
+        waiting: Deferred[dict[str, Any]] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
 

@@ -8,19 +8,13 @@ from typing import Any, TextIO
 
 STAGES = ("prepare", "invite", "precopy", "stop", "commit", "switch", "done")
 BAR = 28
-COMPLETED, REFUSED, ROLLED_BACK, LOST = 0, 3, 4, 5
+LOST = 5
 
 
 def exit_status(report: Mapping[str, Any]) -> int:
-    """The exit status of ``spicemig migrate`` for a report."""
-    outcome = report.get("outcome")
-    if outcome == "completed":
-        return COMPLETED
-    if report.get("refused"):
-        return REFUSED
-    if outcome == "cancelled" or report.get("rolled_back"):
-        return ROLLED_BACK
-    return LOST
+    """The exit status of ``spicemig migrate`` for a report; one without an end counts as lost."""
+    status = report.get("exit_status")
+    return LOST if status is None else status
 
 
 class Progress:
@@ -31,10 +25,11 @@ class Progress:
         self.shown = False
 
     def show(self, event: Mapping[str, Any]) -> None:
-        """Draw the bar for the stage of a progress event."""
-        if not self.out.isatty():
+        """Draw the bar for a progress event."""
+        drawn = bar(event)
+        if drawn is None or not self.out.isatty():
             return
-        self.out.write(f"\r\x1b[K{bar(event)}")
+        self.out.write(f"\r\x1b[K{drawn}")
         self.out.flush()
         self.shown = True
 
@@ -46,36 +41,36 @@ class Progress:
             self.shown = False
 
 
-def bar(event: Mapping[str, Any]) -> str:
-    """A stage as a bar: ``[#######-----] switch``."""
-    stage = str(event.get("stage", "")).lower()
-    reached = STAGES.index(stage) + 1 if stage in STAGES else 0
-    full = BAR * reached // len(STAGES)
-    sent = event.get("bytes")
-    note = f", {format_bytes(sent)}" if isinstance(sent, int) and sent else ""
-    return f"[{'#' * full}{'-' * (BAR - full)}] {stage}{note}"
+def bar(event: Mapping[str, Any]) -> str | None:
+    """What an event says as a bar, such as ``[#######-----] invite``; None if it says nothing of the kind."""
+    if event.get("event") == "round":
+        stage = "precopy"
+        note = (
+            f"precopy, {format_bytes(event['sent_bytes'])} sent, {format_bytes(event['dirty_bytes'])} to go"
+        )
+    elif event.get("event") == "stage":
+        stage = note = str(event["stage"])
+    else:
+        return None
+    full = BAR * (STAGES.index(stage) + 1) // len(STAGES) if stage in STAGES else 0
+    return f"[{'#' * full}{'-' * (BAR - full)}] {note}"
 
 
 def format_report(report: Mapping[str, Any]) -> str:
     """The end of a handover, for people."""
     lines = [f"migration {report['id']}: {report['outcome']}"]
-    if report.get("outcome") != "completed":
-        lines.append(f"at stage   {report.get('stage', '-')}")
-    for name in ("reason", "hint"):
-        if report.get(name):
-            lines.append(f"{name:<10} {report[name]}")
+    if report["outcome"] != "completed":
+        lines.append(f"at stage   {report['stage']}")
+    for problem in report.get("problems") or []:
+        lines.append(f"why        {problem['text']}")
+        lines.append(f"what to do {problem['hint']}")
     if report.get("pause_ms") is not None:
         lines.append(f"pause      {report['pause_ms']:.1f} ms of {report['duration_ms']:.0f} ms in all")
-    if report.get("precopy_bytes") is not None:
-        rounds = report.get("rounds", 0)
-        lines.append(
-            f"copied     {format_bytes(report['precopy_bytes'])} before the pause in {rounds} rounds,"
-            f" {format_bytes(report.get('final_bytes') or 0)} within"
-        )
-    clients = report.get("clients") or []
-    if clients:
+        before, within = (format_bytes(report[name]) for name in ("precopy_bytes", "final_bytes"))
+        lines.append(f"copied     {before} before the pause in {report['rounds']} rounds, {within} within")
+    if report.get("clients"):
         columns = ("id", "mode", "outcome", "pause_ms", "bytes_resent", "channels")
-        lines += ["", format_table(columns, clients)]
+        lines += ["", format_table(columns, report["clients"])]
     return "\n".join(lines)
 
 

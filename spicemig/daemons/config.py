@@ -40,11 +40,11 @@ words = kinds.several("words", str)
 class ServerSettings:
     """The daemon itself."""
 
-    name: str = option(kinds.text, "spicemig", "Shown to viewers as the name of the guest.")
+    name: str = option(kinds.text, "spicemig", "Shown to clients as the name of the guest.")
     uuid: UUID | None = option(
         kinds.uuid,
         "",
-        "Told to viewers as the guest's UUID. Empty: one is made at the first start and kept in state_dir.",
+        "Told to clients as the guest's UUID. Empty: one is made at the first start and kept in state_dir.",
     )
     state_dir: Path = option(
         kinds.path,
@@ -67,7 +67,7 @@ class ServerSettings:
 @dataclasses.dataclass(frozen=True)
 class ListenSettings:
     """
-    Where viewers connect.
+    Where clients connect.
 
     Values are Twisted endpoint strings, several separated by blanks. Port 0 lets the system choose;
     the port is in the ready line and in ``spicemig status``. A socket from systemd is written
@@ -77,34 +77,34 @@ class ListenSettings:
     plain: tuple[str, ...] = option(
         kinds.endpoints,
         "tcp:5900:interface=127.0.0.1",
-        "For viewers without TLS. The default can be reached from this machine only.",
+        "For clients without TLS. The default can be reached from this machine only.",
     )
     tls: tuple[str, ...] = option(
-        kinds.endpoints, "", "For viewers with TLS; needs certificate and key in [tls]. Write tcp:, not ssl:."
+        kinds.endpoints, "", "For clients with TLS; needs certificate and key in [tls]. Write tcp:, not ssl:."
     )
     unix: tuple[str, ...] = option(
         kinds.endpoints,
         "",
-        "For viewers on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
+        "For clients on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
     )
     secure_channels: frozenset[str] = option(
         channels,
         "",
-        "These channels are refused on plain connections; viewers then use the TLS port. Of: "
+        "These channels are refused on plain connections; clients then use the TLS port. Of: "
         + ", ".join(SERVED_CHANNELS)
         + ".",
     )
-    max_clients: int = option(kinds.whole(1, 10000), "64", "How many viewers there may be at once.")
+    max_clients: int = option(kinds.whole(1, 10000), "64", "How many clients there may be at once.")
     multi_client: bool = option(
         kinds.yes_no,
         "yes",
-        "Several viewers share the guest; with no, a new viewer takes the place of the old.",
+        "Several clients share the guest; with no, a new client takes the place of the old.",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class TLSSettings:
-    """Certificates, for viewers on TLS and for the other host. All files are PEM."""
+    """Certificates, for clients on TLS and for the other host. All files are PEM."""
 
     certificate: Path | None = option(
         kinds.path, "", "This host's certificate, with those of intermediate authorities after it."
@@ -116,7 +116,7 @@ class TLSSettings:
     client_ca: Path | None = option(
         kinds.path,
         "",
-        "If set, viewers on TLS must show a certificate signed by one of these authorities.",
+        "If set, clients on TLS must show a certificate signed by one of these authorities.",
     )
     minimum_version: str = option(kinds.choice("1.2", "1.3"), "1.2", "The oldest TLS version that is spoken.")
 
@@ -128,7 +128,7 @@ class AuthSettings:
     mode: str = option(
         kinds.choice("ticket", "none"),
         "ticket",
-        "Whether viewers must know the ticket, SPICE's password; without one set, nobody is let in.",
+        "Whether clients must know the ticket, SPICE's password; without one set, nobody is let in.",
     )
     ticket_file: Path | None = option(
         kinds.path,
@@ -160,7 +160,7 @@ class DisplaySettings:
     image_compression: str = option(
         kinds.choice("off", "lz4"),
         "lz4",
-        "How images are compressed for viewers that understand it; a viewer may ask for another way.",
+        "How images are compressed for clients that understand it; a client may ask for another way.",
     )
     jpeg_wan: str = option(
         kinds.choice("auto", "always", "never"),
@@ -173,7 +173,7 @@ class DisplaySettings:
 @dataclasses.dataclass(frozen=True)
 class MigrationSettings:
     """
-    Handing the guest and its viewers to another host.
+    Handing the guest and its clients to another host.
 
     Both hosts need certificate, key and ca in [tls] and the same secret in ticket_file.
     """
@@ -191,8 +191,14 @@ class MigrationSettings:
     public_host: str = option(
         kinds.text,
         "",
-        """The name or address at which viewers reach this host; they are sent there. Empty: the one that the
+        """The name or address at which clients reach this host; they are sent there. Empty: the one that the
         other host used in HOST:PORT.""",
+    )
+    cert_subject: str = option(
+        kinds.text,
+        "",
+        """What clients that are sent here by TLS must find as subject in this host's certificate, such as
+        O=Example,CN=b.example. Empty: they compare the host name.""",
     )
     peer_name: str = option(
         kinds.text, "", "The name that the target's certificate must bear. Empty: the HOST that is dialled."
@@ -209,12 +215,12 @@ class MigrationSettings:
     mode: str = option(
         kinds.choice("auto", "seamless", "semi-seamless", "switch-host"),
         "auto",
-        "The best way in which viewers may be moved; auto takes for each viewer the best that it can do.",
+        "The best way in which clients may be moved; auto takes for each client the best that it can do.",
     )
     transport: str = option(
         kinds.choice("client", "stream", "both"),
         "both",
-        """How a viewer's state travels: through the viewer, as the protocol has it, between the hosts, or
+        """How a client's state travels: through the client, as the protocol has it, between the hosts, or
         both, so that it arrives even if one way fails.""",
     )
     stage_timeout_seconds: float = option(

@@ -1,1 +1,1 @@
-`spice-source` serves a guest to SPICE clients over plain TCP, TLS and unix sockets, with tickets, several viewers at once, and the channels main, display, inputs and cursor.
+`spice-source` serves a guest to SPICE clients over plain TCP, TLS and unix sockets, with tickets, several clients at once, and the channels main, display, inputs and cursor.

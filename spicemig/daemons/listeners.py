@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Everything that a daemon listens on, and under which addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from spicemig.errors import ConfigError
+
+CONTROL_MODE = 0o600
+
+
+class Listeners:
+    """
+    The listening ports of a daemon, by what they are for.
+
+    ``add`` collects, ``open`` listens on all of them, ``close`` on none.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self.ports: dict[str, list[IListeningPort]] = {}
+        self._wanted: list[tuple[str, str, str, Any, Any]] = []
+
+    def add(self, kind: str, where: tuple[str, str], description: str, factory: Any, tls: Any = None) -> None:
+        """
+        Want a Twisted endpoint with this factory, inside TLS if there is a context.
+
+        ``where`` is the section and option that says so.
+        """
+        if tls is not None:
+            factory = TLSMemoryBIOFactory(tls, False, factory)
+        endpoint = serverFromString(self.reactor, description)
+        self._wanted.append((kind, *where, endpoint, factory))
+        self.ports.setdefault(kind, [])
+
+    def add_control(self, path: str, factory: Any) -> None:
+        """Want the control socket."""
+        endpoint = UNIXServerEndpoint(self.reactor, path, mode=CONTROL_MODE, wantPID=True)
+        self._wanted.append(("control", "server", "control", endpoint, factory))
+        self.ports.setdefault("control", [])
+
+    def open(self, file: str) -> Deferred[Any]:
+        """Listen; fires when all do, or fails with the ``ConfigError`` of the first that cannot."""
+        return DeferredList(
+            [self._open(file, *wanted) for wanted in self._wanted], fireOnOneErrback=True, consumeErrors=True
+        )
+
+    def _open(
+        self, file: str, kind: str, section: str, option: str, endpoint: Any, factory: Any
+    ) -> Deferred[Any]:
+        def failed(failure: Any) -> None:
+            raise ConfigError(file, section, option, failure.getErrorMessage()) from failure.value
+
+        listening = endpoint.listen(factory)
+        return listening.addCallbacks(self.ports[kind].append, failed)
+
+    def close(self, *kinds: str) -> Deferred[Any]:
+        """Listen no more on ports of these kinds, or on any."""
+        closing = []
+        for kind in kinds or tuple(self.ports):
+            ports, self.ports[kind] = self.ports[kind], []
+            closing += [port.stopListening() for port in ports]
+        return DeferredList([each for each in closing if each is not None], consumeErrors=True)
+
+    def addresses(self) -> dict[str, list[str]]:
+        """Where clients, hosts and the command line can connect, as text."""
+        return {kind: [address_text(port.getHost()) for port in ports] for kind, ports in self.ports.items()}
+
+    def tcp_port(self, kind: str) -> int:
+        """The number of the first TCP port of a kind; 0 if it has none."""
+        numbers = (getattr(port.getHost(), "port", 0) for port in self.ports.get(kind, []))
+        return next((number for number in numbers if number), 0)
+
+
+def address_text(address: Any) -> str:
+    """An address as people write it."""
+    if isinstance(address, UNIXAddress):
+        return (address.name or b"").decode(errors="replace")
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+TLS for both kinds of connection: clients, and the other host of a migration.
+
+Everything is read when the contexts are made, so that a wrong file stops the
+start. Between hosts both sides show a certificate; names are compared by
+service-identity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet import ssl
+
+from spicemig.daemons.config import Settings, TLSSettings
+from spicemig.errors import ConfigError
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class Credentials:
+    """The files of the ``[tls]`` section, read and checked; raises :class:`ConfigError`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings: TLSSettings = settings.tls
+        self._file = str(settings.file)
+        self.key: Any = None
+        self.chain: list[Any] = []
+        self.ca: list[ssl.Certificate] = []
+        self.client_ca: list[ssl.Certificate] = []
+        if self.settings.certificate and self.settings.key:
+            self.chain = [each.original for each in self._certificates("certificate")]
+            self.key = self._private_key()
+            self._check_pair()
+        if self.settings.ca:
+            self.ca = self._certificates("ca")
+        if self.settings.client_ca:
+            self.client_ca = self._certificates("client_ca")
+
+    def for_clients(self) -> Any:
+        """The context of the listener for SPICE clients."""
+        return self._options(self.client_ca)
+
+    def for_sources(self) -> Any:
+        """The context of the migration listener: who connects must show a certificate of the CA."""
+        return self._options(self.ca)
+
+    def for_target(self, name: str) -> Any:
+        """The context for connecting to a target whose certificate must bear this name."""
+        pair = ssl.PrivateCertificate.fromCertificateAndKeyPair(
+            ssl.Certificate(self.chain[0]), ssl.KeyPair(self.key)
+        )
+        minimum = {"raiseMinimumTo": ssl.TLSVersion.TLSv1_3} if self.settings.minimum_version == "1.3" else {}
+        return ssl.optionsForClientTLS(
+            name,
+            trustRoot=ssl.trustRootFromCertificates(self.ca),
+            clientCertificate=pair,
+            extraCertificateOptions={"extraCertChain": self.chain[1:], **minimum},
+        )
+
+    def expires(self) -> datetime | None:
+        """When this host's certificate expires; None without one."""
+        if not self.chain:
+            return None
+        certificate = self.chain[0].to_cryptography()
+        if hasattr(certificate, "not_valid_after_utc"):
+            return certificate.not_valid_after_utc
+        return certificate.not_valid_after.replace(tzinfo=UTC)
+
+    def _options(self, authorities: list[ssl.Certificate]) -> Any:
+        return ssl.CertificateOptions(
+            privateKey=self.key,
+            certificate=self.chain[0],
+            extraCertChain=self.chain[1:],
+            raiseMinimumTo=_VERSIONS[self.settings.minimum_version]
+            if self.settings.minimum_version == "1.3"
+            else None,
+            trustRoot=ssl.trustRootFromCertificates(authorities) if authorities else None,
+        )
+
+    def _certificates(self, option: str) -> list[ssl.Certificate]:
+        found = _CERTIFICATE.findall(self._read(option))
+        if not found:
+            raise self._error(option, f"there is no PEM certificate in {getattr(self.settings, option)}")
+        try:
+            return [ssl.Certificate.loadPEM(each) for each in found]
+        except (crypto.Error, ValueError) as error:
+            raise self._error(option, f"{getattr(self.settings, option)} is damaged: {error}") from error
+
+    def _private_key(self) -> Any:
+        try:
+            return crypto.load_privatekey(crypto.FILETYPE_PEM, self._read("key"), b"")
+        except (crypto.Error, ValueError, TypeError) as error:
+            raise self._error("key", f"{self.settings.key} is no PEM key without a passphrase") from error
+
+    def _check_pair(self) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.use_certificate(self.chain[0])
+        context.use_privatekey(self.key)
+        try:
+            context.check_privatekey()
+        except SSL.Error as error:
+            reason = f"{self.settings.key} is not the key of {self.settings.certificate}"
+            raise self._error("key", reason) from error
+
+    def _read(self, option: str) -> bytes:
+        file: Path = getattr(self.settings, option)
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise self._error(option, f"{file}: {error.strerror}") from error
+
+    def _error(self, option: str, reason: str) -> ConfigError:
+        return ConfigError(self._file, "tls", option, reason)
+
+
+def names_in(certificate: Any) -> set[str]:
+    """The host names and addresses that a certificate (of pyOpenSSL) is for."""
+    try:
+        names = (
+            certificate.to_cryptography()
+            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            .value
+        )
+    except x509.ExtensionNotFound:
+        return set()
+    found = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    return found | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
+def bears_name(certificate: Any, accepted: Iterable[str]) -> bool:
+    """Whether a certificate is for one of these names; any will do if there are none."""
+    wanted = {name.lower() for name in accepted}
+    return not wanted or bool(wanted & names_in(certificate))
