@@ -115,7 +115,7 @@ class ChannelProtocol(Protocol):
         if not self.core.transport_paused:
             data = self.core.data_to_send()
             if data:
-                self.transport.writeSequence(data)
+                self.transport.write(b"".join(data))  # transports take no other buffers
         self._deadline.renew()
 
     def close(self) -> None:

@@ -178,11 +178,10 @@ class ClientSession:
         key = (core.channel, core.channel_id)
         if self.cores.get(key) is not core:
             return
-        core.connection_lost()
         del self.cores[key]
         self.protocols.pop(key, None)
         self._live_displays.discard(key)
-        if core.channel == "inputs" and not core.leaving:
+        if core.channel == "inputs" and self.seal is None:
             for event in core.release_keys():
                 self.handle(core, event)
         if core.channel == "main" and self.seal is None:

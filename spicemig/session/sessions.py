@@ -10,7 +10,6 @@ to the other by the methods of the last two parts.
 
 from __future__ import annotations
 
-import os
 import secrets
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Callable, Iterable
@@ -573,12 +572,6 @@ class Sessions:
 
     def end_arrivals(self) -> None:
         """Whoever has not come by now comes as a new client."""
-        for connection_id, arrival in list(self.arrivals.items()):
-            if arrival.client is None or not arrival.settled:
-                self.forget(connection_id)
-        self._open_seal = None if not self.arrivals else self._open_seal
-
-
-def random_uuid() -> bytes:
-    """A UUID for a guest that was given none."""
-    return os.urandom(16)
+        for connection_id in list(self.arrivals):
+            self.forget(connection_id)
+        self._open_seal = None
