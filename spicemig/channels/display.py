@@ -434,12 +434,13 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
             data = b"".join(pixels[start : start + width * PIXEL_BYTES] for start in starts)
         image = PlainImage(width, bottom - top, format, width * PIXEL_BYTES, data)
         box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
-        body, pointers = display.DrawCopy(
+        message: Any = display.DrawCopy(
             base=DrawBase(surface_id=surface.id, box=box, clip=Clip()),
             src_bitmap=Placeholder(image),
             src_area=Rect(top=0, left=0, bottom=bottom - top, right=width),
             rop_descriptor=Ropd.OP_PUT,
             scale_mode=0,
             mask=QMask(),
-        ).pack_template()
+        )
+        body, pointers = message.pack_template()
         yield Band(DRAW_COPY, surface.id, box, body, pointers[0][0], image)

@@ -12,7 +12,7 @@ spice-channel-cache.h.
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, session_state
@@ -135,12 +135,13 @@ class PixmapCache:
 
     def export_state(self) -> bytes:
         """Everything, for the target."""
-        state = PixmapCacheState(cache_id=self.cache_id, size=self.size, images=list(self._images.values()))
+        state: Any = PixmapCacheState(cache_id=self.cache_id, size=self.size, images=list(self._images.values()))
         return state.export_state()
 
     def restore_from(self, data: bytes) -> None:
         """Become what a source's cache was; raises ``WireError`` and stays as it is if that is impossible."""
-        state = PixmapCacheState.restore(data)
+        kind: Any = PixmapCacheState
+        state = kind.restore(data)
         images = OrderedDict((image.id, image) for image in state.images)
         taken = sum(image.pixels for image in images.values())
         if len(images) != len(state.images) or len(images) > MAX_IMAGES or taken > max(0, state.size):

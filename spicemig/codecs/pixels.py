@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
@@ -105,15 +106,16 @@ class Pixels:
         """
         self.check()
         size = (self.width, self.height)
+        data: Any = self.data  # any buffer will do
         order = 1 if self.top_down else -1
         if self.format == BitmapFormat.BIT32:
-            return Image.frombuffer("RGB", size, self.data, "raw", "BGRX", self.stride, order)
+            return Image.frombuffer("RGB", size, data, "raw", "BGRX", self.stride, order)
         if self.format == BitmapFormat.BIT24:
-            return Image.frombuffer("RGB", size, self.data, "raw", "BGR", self.stride, order)
+            return Image.frombuffer("RGB", size, data, "raw", "BGR", self.stride, order)
         if self.format == BitmapFormat.RGBA:
-            return Image.frombuffer("RGBA", size, self.data, "raw", "BGRA", self.stride, order)
+            return Image.frombuffer("RGBA", size, data, "raw", "BGRA", self.stride, order)
         if self.format == BitmapFormat.BIT8_A:
-            return Image.frombuffer("L", size, self.data, "raw", "L", self.stride, order)
+            return Image.frombuffer("L", size, data, "raw", "L", self.stride, order)
         if self.format == BitmapFormat.BIT16:
             wide = widen_555(self.rows())
             return Image.frombuffer("RGB", size, wide, "raw", "BGRX", self.width * 4, order)
