@@ -242,6 +242,9 @@ class ClientSession:
     def _mouse_mode_asked(self, core: MainCore, event: events.MouseModeAsked) -> None:
         self.host.ask_mouse_mode(event.mode)
 
+    def _window_opened(self, core: Any, event: Any) -> None:
+        self.flush(core)
+
     def _latency(self, core: Any, event: events.LatencyMeasured) -> None:
         self.latency_seconds = event.seconds
 
@@ -266,6 +269,7 @@ class ClientSession:
         events.DoSeamless: _do_seamless,
         events.MigrateEnded: _migrate_ended,
         events.MouseModeAsked: _mouse_mode_asked,
+        events.WindowOpened: _window_opened,
         events.LatencyMeasured: _latency,
         events.ClientDead: _dead,
     }

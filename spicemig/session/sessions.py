@@ -84,8 +84,6 @@ class Sessions:
         self.stage = Stage.EMPTY
         self.guest: IGuest | None = None
         self.observer: Any = None
-        self.migration_link: Callable[[LinkRequest], Any] | None = None
-        self.migration_ticket: bytes | None = None  # what a source must show, beside its certificate
         self.mouse_mode = MouseMode.SERVER
         self.modifiers = 0
         self._mm_zero = clock.seconds()
@@ -116,11 +114,6 @@ class Sessions:
 
     def admit(self, request: LinkRequest) -> Any:
         """The core for a link that is asked for; raises ``ProtocolError`` with the link error to answer."""
-        if request.channel == "migration":
-            core = self.migration_link(request) if self.migration_link is not None else None
-            if core is None:
-                raise ProtocolError(LinkError.CHANNEL_NOT_AVAILABLE, "this host takes no migrations")
-            return core
         if (request.channel, request.channel_id) not in self.channel_set:
             raise ProtocolError(LinkError.CHANNEL_NOT_AVAILABLE, f"no channel {request.channel}:{request.channel_id}")
         if request.connection_id in self.arrivals:
@@ -165,8 +158,6 @@ class Sessions:
 
     def authenticate(self, request: LinkRequest, password: bytes, now: float) -> bool:
         """Whether the password opens this link; an arriving client uses the one it had at the source."""
-        if request.channel == "migration":
-            return self.migration_ticket is None or secrets.compare_digest(password, self.migration_ticket)
         arrival = self.arrivals.get(request.connection_id)
         if arrival is not None:
             return arrival.verifier is None or arrival.verifier.matches(password)
@@ -186,8 +177,6 @@ class Sessions:
 
     def attached(self, request: LinkRequest, core: Any, protocol: Any, password: bytes) -> Any:
         """A link is through. Returns the session that the channel protocol reports to."""
-        if request.channel == "migration":
-            return core.attached(protocol)
         arrival = self.arrivals.get(request.connection_id)
         if arrival is not None and arrival.client is not None:
             client = arrival.client
