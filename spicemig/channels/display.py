@@ -343,8 +343,9 @@ class DisplayCore(ChannelCore):
     # moving
 
     def export_state(self) -> bytes:
-        """See :class:`ChannelCore`; what still waits counts as owed."""
+        """See :class:`ChannelCore`; call :meth:`flush_all` before. Drawings that wait nevertheless are owed."""
         state = self.state
+        self.pipe.collapse_all()
         state.message_serial = self.common.serial_sent
         state.surfaces = list(self._surfaces.values())
         state.surface_ids = SurfaceIds(ids=list(self._surfaces))
