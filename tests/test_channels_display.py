@@ -328,6 +328,15 @@ class WindowTests(SynchronousTestCase):
         self.assertTrue(peer.work())
         self.assertTrue(peer.core.idle)
 
+    def test_owed_at_once(self):
+        """With an open window, what is owed is asked for as soon as what waits before it can go."""
+        peer = ready()
+        self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 2)
+        peer.core.mark()
+        peer.core.drawables(self.fills(3))
+        self.assertEqual(list(peer.core.take_owed()), [0])
+        self.assertEqual(peer.work(), [display.Mark()])
+
 
 class EncodingTests(SynchronousTestCase):
     """Large images are encoded elsewhere, and nothing overtakes them."""

@@ -240,6 +240,7 @@ class DisplayCore(ChannelCore):
 
         Empty while other drawings wait: only a client that has caught up is owed pixels.
         """
+        self._pump()
         if not self.pipe.owed or self.pipe.entries or not self._may_draw():
             return {}
         return self.pipe.owed.take()
