@@ -19,8 +19,8 @@ from spicemig.wire.kinds import (
     Fixed,
     GuardedKind,
     ListKind,
-    PointerKind,
     Pointed,
+    PointerKind,
     RecordKind,
     Rows,
     Scalar,
@@ -109,7 +109,9 @@ def _look_up(values: dict[str, Any], path: str) -> Any:
     return value
 
 
-def _lengths(kind: BytesKind | ListKind, values: dict[str, Any], fields: tuple[Field, ...]) -> tuple[int, int]:
+def _lengths(
+    kind: BytesKind | ListKind, values: dict[str, Any], fields: tuple[Field, ...]
+) -> tuple[int, int]:
     """The least and the greatest length."""
     layout = kind.layout
     if isinstance(layout, Fixed):
