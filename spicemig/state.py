@@ -11,9 +11,10 @@ like anything else that comes from a client.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Callable, ClassVar, Protocol, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, get_type_hints
 
 from spicemig.errors import WireError
 from spicemig.wire.declare import Field, compile_plan, u32
@@ -128,7 +129,7 @@ def _declare(cls: type[Any], magic: bytes | None, version: int) -> type[Any]:
         state_version=version,
         _layouts=layouts,
     )
-    declared = type(cls)(cls.__name__, cls.__bases__, namespace)
+    declared: Any = type(cls)(cls.__name__, cls.__bases__, namespace)
     STATES.append(declared)
     return declared
 
@@ -142,16 +143,18 @@ def _layout(
     names = tuple(wire)
 
     def make(*values: Any) -> SimpleNamespace:
-        return SimpleNamespace(**dict(zip(names, values)))
+        return SimpleNamespace(**dict(zip(names, values, strict=True)))
 
-    return compile_plan(cls.__qualname__, tuple(Field(name, kind_of(kind)) for name, kind in wire.items()), make)
+    return compile_plan(
+        cls.__qualname__, tuple(Field(name, kind_of(kind)) for name, kind in wire.items()), make
+    )
 
 
 def _init(self: Any, *args: Any, **given: Any) -> None:
     fields = type(self).state_fields
     if len(args) > len(fields):
         raise TypeError(f"{type(self).__name__} has {len(fields)} fields, {len(args)} were given")
-    for name, value in zip(fields, args):
+    for name, value in zip(fields, args, strict=False):
         if name in given:
             raise TypeError(f"{name} was given twice")
         given[name] = value
@@ -166,20 +169,24 @@ def _init(self: Any, *args: Any, **given: Any) -> None:
 
 
 def _repr(self: Any) -> str:
-    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.state_fields)})"
+    return (
+        f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.state_fields)})"
+    )
 
 
 def _eq(self: Any, other: object) -> bool:
     if type(other) is not type(self):
         return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self.state_fields)
+    return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
 
 def _export_state(self: Any, version: int | None = None) -> bytes:
     cls = type(self)
     number = cls.state_version if version is None else version
     values = {
-        name: getattr(self, name) for name, field in cls.state_fields.items() if field.carried and field.since <= number
+        name: getattr(self, name)
+        for name, field in cls.state_fields.items()
+        if field.carried and field.since <= number
     }
     if cls.state_magic is not None:
         values.update(state_magic=int.from_bytes(cls.state_magic, "little"), state_version=number)
@@ -195,9 +202,13 @@ def _restore(cls: Any, data: Any) -> Any:
         if magic != cls.state_magic:
             raise WireError(cls.__name__, "state_magic", 0, f"{magic!r} is not {cls.state_magic!r}")
         if not 1 <= number <= cls.state_version:
-            raise WireError(cls.__name__, "state_version", 4, f"version {number}, this program knows {cls.state_version}")
+            raise WireError(
+                cls.__name__, "state_version", 4, f"version {number}, this program knows {cls.state_version}"
+            )
     values = cls._layouts[number].unpack(data)
     present = {
-        name: getattr(values, name) for name, field in cls.state_fields.items() if field.carried and field.since <= number
+        name: getattr(values, name)
+        for name, field in cls.state_fields.items()
+        if field.carried and field.since <= number
     }
     return cls(**present)

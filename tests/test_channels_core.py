@@ -324,7 +324,7 @@ class ArrivingTests(SynchronousTestCase):
         self.assertFalse(core.window_open)
 
     def test_stream_first(self):
-        """Restored from the stream copy, the target speaks at once, and handles what was held when the block is here."""
+        """Restored from the stream copy the target speaks at once; what was held comes with the block."""
         source, stream_copy, block = self.leave(2, 3)
         core = CountingCore(arriving=True)
         core.restore(stream_copy)
@@ -442,7 +442,9 @@ class TransitionTests(SynchronousTestCase):
         """No stage is cut off, and each leads to the end."""
         reached = {LeavingStage.PARKED, LeavingStage.SETTLED}
         for _ in LeavingStage:
-            reached |= {after for (before, _turn), (after, _action) in TRANSITIONS.items() if before in reached}
+            reached |= {
+                after for (before, _turn), (after, _action) in TRANSITIONS.items() if before in reached
+            }
         self.assertEqual(reached, set(LeavingStage))
         for stage in set(LeavingStage) - {LeavingStage.GONE}:
             self.assertIs(TRANSITIONS[stage, Turn.CONNECTION_LOST][0], LeavingStage.GONE)

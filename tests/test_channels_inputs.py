@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The inputs channel."""
 
-from twisted.internet.testing import StringTransport
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import events
-from spicemig.channels.inputs import KEYS_DOWN_MAX, InputsCore, InputsState, pressed, released, split_scancodes
+from spicemig.channels.inputs import (
+    KEYS_DOWN_MAX,
+    InputsCore,
+    InputsState,
+    pressed,
+    released,
+    split_scancodes,
+)
 from spicemig.channels.protocol import ChannelProtocol
 from spicemig.testing.channels import RecordingSession, framed, sent
 from spicemig.wire.messages import base, inputs
@@ -164,7 +171,9 @@ class HeldKeyTests(SynchronousTestCase):
             self.assertEqual(pressed(up), down)
             self.assertEqual(pressed(down), down)
             self.assertEqual(released(down), up)
-        self.assertEqual(list(split_scancodes(b"\x1e\xe0\x48\xe1\x1d\x45\x9e")), [0x1E, 0x48E0, 0x451DE1, 0x9E])
+        self.assertEqual(
+            list(split_scancodes(b"\x1e\xe0\x48\xe1\x1d\x45\x9e")), [0x1E, 0x48E0, 0x451DE1, 0x9E]
+        )
 
 
 class FrozenTests(SynchronousTestCase):

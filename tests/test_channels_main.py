@@ -87,7 +87,9 @@ class SessionTests(SynchronousTestCase):
 
     def test_absent_agent(self):
         """A client may talk to an agent that is not there."""
-        found = say(core := settled(), main.AgentStart(7), main.ClientAgentData(b"hello"), main.ClientAgentToken(2))
+        found = say(
+            core := settled(), main.AgentStart(7), main.ClientAgentData(b"hello"), main.ClientAgentToken(2)
+        )
         self.assertEqual(found, [events.AgentStarted(7), events.AgentData(b"hello"), events.AgentTokens(2)])
         self.assertEqual(core.state.agent_tokens, 9)
         say(core, main.AgentStart(0xFFFFFFFF), main.ClientAgentToken(5))

@@ -13,8 +13,9 @@ counted at the client.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import Any, Callable, ClassVar, Iterable, Iterator, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from spicemig.channels.common import CommonState, CoreBlock, HeldMessage, keep
 from spicemig.channels.events import (
@@ -26,7 +27,7 @@ from spicemig.channels.events import (
     MigrateDataReceived,
     WindowOpened,
 )
-from spicemig.errors import LinkError, ProtocolError, WireError
+from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import session_state
 from spicemig.wire.declare import catalogue
 from spicemig.wire.enums import MigrateFlags, NotifySeverity, NotifyVisibility
@@ -238,7 +239,9 @@ class ChannelCore:
         The serial in it is the one that the client will have counted when it
         has read Migrate and MigrateData, whether they are sent yet or not.
         """
-        ahead = {LeavingStage.HANDED_OVER: 0, LeavingStage.FLUSHING: 1, LeavingStage.FLUSHED: 1}.get(self.stage, 2)
+        ahead = {LeavingStage.HANDED_OVER: 0, LeavingStage.FLUSHING: 1, LeavingStage.FLUSHED: 1}.get(
+            self.stage, 2
+        )
         serial = self.common.serial_sent
         self.common.serial_sent = serial + ahead
         try:
@@ -319,7 +322,9 @@ class ChannelCore:
         elif self.stage is LeavingStage.SETTLED:
             yield from self._dispatch(number, body)
         elif self.stage is not LeavingStage.GONE:
-            raise ProtocolError(LinkError.INVALID_DATA, f"{self.channel}: message {number} after the flush mark")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"{self.channel}: message {number} after the flush mark"
+            )
 
     def _arriving(self, number: int, body: Any) -> Iterator[Event]:
         if number == base.ClientMigrateData.number:
@@ -336,7 +341,9 @@ class ChannelCore:
         if entry is None:
             known = catalogue.find(self.channel, "server", number)
             name = number if known is None else known.__name__
-            raise ProtocolError(LinkError.INVALID_DATA, f"{self.channel}: a client may not send message {name} now")
+            raise ProtocolError(
+                LinkError.INVALID_DATA, f"{self.channel}: a client may not send message {name} now"
+            )
         message, handler = entry
         events = getattr(self, handler)(message.unpack(body))
         if events is not None:

@@ -68,7 +68,7 @@ class CursorCore(ChannelCore):
         self._cache = CursorCache(self.state.cached_ids)
 
     def init(self, shown: Any) -> None:
-        """Show a client that has nothing the present cursor, a :class:`spicemig.devices.cursor.CursorState`."""
+        """Show a new client the present cursor, a :class:`spicemig.devices.cursor.CursorState`."""
         self._pending.clear()
         self.state.trail_length, self.state.trail_frequency = shown.trail_length, shown.trail_frequency
         self._send_init(shown)

@@ -8,7 +8,8 @@ inputs-channel-client.cpp.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Iterator
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from spicemig.channels.core import ChannelCore, receives
 from spicemig.channels.events import (
@@ -43,7 +44,9 @@ class InputsState:
     """
 
     motion_count: u16 = carried(default=0)  # motions not acknowledged yet
-    keys_down: Annotated[list[u32], Counted(u16)] = carried(factory=list, since=2)  # their codes for going down
+    keys_down: Annotated[list[u32], Counted(u16)] = carried(
+        factory=list, since=2
+    )  # their codes for going down
 
 
 class InputsCore(ChannelCore):
@@ -67,7 +70,9 @@ class InputsCore(ChannelCore):
 
     def check(self, state: Any) -> None:
         if len(state.keys_down) > KEYS_DOWN_MAX:
-            raise WireError("InputsState", "keys_down", -1, f"{len(state.keys_down)} keys are more than any keyboard has")
+            raise WireError(
+                "InputsState", "keys_down", -1, f"{len(state.keys_down)} keys are more than any keyboard has"
+            )
 
     def restored(self) -> None:
         self._acknowledge()

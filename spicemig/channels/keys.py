@@ -11,7 +11,8 @@ Source: spice-server 0.15.1, reds.cpp (SPICE_TICKET_KEY_PAIR_LENGTH).
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP

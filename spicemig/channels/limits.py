@@ -20,6 +20,9 @@ class LinkLimits:
     authentication_seconds: float = AUTHENTICATION_SECONDS
 
 
+DEFAULT_LIMITS = LinkLimits()
+
+
 class LinkCounter:
     """Counts the links under way; listeners that share one share its limits."""
 
@@ -29,7 +32,7 @@ class LinkCounter:
         self._total = 0
 
     def enter(self, address: str | None) -> bool:
-        """Count a connection, unless it is one too many. Unix sockets have no address and count in all only."""
+        """Count a connection, unless it is one too many. Unix sockets have no address, they count in all."""
         if self._total >= self.limits.total:
             return False
         if address is not None:

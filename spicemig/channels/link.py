@@ -10,12 +10,13 @@ Source: spice-server 0.15.1, reds.cpp; ``spice/protocol.h`` of spice-protocol 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 from spicemig.channels.keys import KeyPool, TicketKey
-from spicemig.channels.limits import LinkLimits
+from spicemig.channels.limits import DEFAULT_LIMITS, LinkLimits
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.wire.capabilities import CommonCap
 from spicemig.wire.declare import channel_name
@@ -52,6 +53,9 @@ class LinkPolicy:
         if secure and channel in self.plain_channels:
             return LinkError.NEED_UNSECURED
         return LinkError.OK
+
+
+ANY_WAY = LinkPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,11 @@ class LinkCore:
     """
 
     def __init__(
-        self, keys: KeyPool, policy: LinkPolicy = LinkPolicy(), limits: LinkLimits = LinkLimits(), **about: Any
+        self,
+        keys: KeyPool,
+        policy: LinkPolicy = ANY_WAY,
+        limits: LinkLimits = DEFAULT_LIMITS,
+        **about: Any,
     ) -> None:
         self.stage = LinkStage.MAGIC
         self._keys = keys
@@ -223,9 +231,9 @@ class LinkCore:
             message.channel_caps,
             **self._about,
         )
-        error = self._policy.check(request.channel, request.secure)
-        if error != LinkError.OK:
-            self._close(error)
+        objection = self._policy.check(request.channel, request.secure)
+        if objection != LinkError.OK:
+            self._close(objection)
             return
         self._request = request
         yield LinkAsked(request)
@@ -235,14 +243,16 @@ class LinkCore:
         """Answer a link that was asked for: name our capabilities, and ask for the ticket."""
         assert self._request is not None
         self._key = self._keys.take()
-        self._out.append(LinkReply(LinkError.OK, self._key.public, COMMON_CAPS, frozenset(channel_caps)).pack())
+        self._out.append(
+            LinkReply(LinkError.OK, self._key.public, COMMON_CAPS, frozenset(channel_caps)).pack()
+        )
         if CommonCap.PROTOCOL_AUTH_SELECTION in self._request.common_caps:
             self._want(LinkStage.MECHANISM, RESULT.size)
         else:
             self._want(LinkStage.TICKET, TICKET_BYTES)
 
     def refuse(self, error: ProtocolError) -> None:
-        """Refuse a link that was asked for. The client hears of it only with a right ticket, as from spice-server."""
+        """Refuse a link that was asked for. As with spice-server one hears of it only with a right ticket."""
         self._refusal = error.code
         self.offer(())
 
@@ -272,4 +282,3 @@ class LinkCore:
     def _result(self, error: LinkError) -> None:
         self._out.append(RESULT.pack(error))
         self.stage = LinkStage.LINKED if error == LinkError.OK else LinkStage.CLOSED
-

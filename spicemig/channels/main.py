@@ -8,8 +8,9 @@ main-channel-client.cpp and reds.cpp; spice-gtk 0.42, channel-main.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 from spicemig.channels.core import PING_SECONDS, ChannelCore, receives
 from spicemig.channels.events import (
@@ -133,7 +134,9 @@ class MainCore(ChannelCore):
 
     def send_channels(self) -> None:
         """Tell the client which channels it may link to."""
-        self.send(main.ChannelsList([main.ChannelId(CHANNEL_TYPES[name], number) for name, number in self.channels]))
+        self.send(
+            main.ChannelsList([main.ChannelId(CHANNEL_TYPES[name], number) for name, number in self.channels])
+        )
 
     @receives(main.MouseModeRequest)
     def mouse_mode_request(self, message: Any) -> Iterator[Event]:
@@ -194,7 +197,11 @@ class MainCore(ChannelCore):
     def switch_host(self, destination: Any) -> None:
         """Tell the client to connect to the target from scratch."""
         self.state.invitation = Invitation.NONE
-        self.send(main.MigrateSwitchHost(destination.port, destination.sport, destination.host, destination.cert_subject))
+        self.send(
+            main.MigrateSwitchHost(
+                destination.port, destination.sport, destination.host, destination.cert_subject
+            )
+        )
 
     @receives(main.MigrateConnected)
     def migrate_connected(self, message: Any) -> Iterator[Event]:

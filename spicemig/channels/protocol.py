@@ -21,11 +21,18 @@ from zope.interface import implementer
 
 from spicemig.channels.events import WindowOpened
 from spicemig.channels.keys import KeyPool
-from spicemig.channels.limits import LinkCounter, LinkLimits
-from spicemig.channels.link import LinkAsked, LinkCore, LinkPolicy, LinkRequest, PasswordShown
+from spicemig.channels.limits import DEFAULT_LIMITS, LinkCounter, LinkLimits
+from spicemig.channels.link import ANY_WAY, LinkAsked, LinkCore, LinkPolicy, LinkRequest, PasswordShown
 from spicemig.errors import ProtocolError
 
 LINGER_SECONDS = 5.0  # for a peer to read what it is told before the connection is cut
+
+
+def _reactor() -> Any:
+    """The reactor, which is not installed by importing this module."""
+    from twisted.internet import reactor
+
+    return reactor
 
 
 class Deadline:
@@ -70,12 +77,10 @@ class ChannelProtocol(Protocol):
     log = Logger()
 
     def __init__(self, core: Any, session: Any, clock: Any = None) -> None:
-        if clock is None:
-            from twisted.internet import reactor as clock  # noqa: PLC0415
         self.core = core
         self.session = session
-        self.clock = clock
-        self._deadline = Deadline(clock, core, self._deadline_passed)
+        self.clock = _reactor() if clock is None else clock
+        self._deadline = Deadline(self.clock, core, self._deadline_passed)
         self._lost = False
 
     def connectionMade(self) -> None:
@@ -296,20 +301,18 @@ class LinkFactory(Factory):
         host: Any,
         *,
         secure: bool = False,
-        limits: LinkLimits = LinkLimits(),
-        policy: LinkPolicy = LinkPolicy(),
+        limits: LinkLimits = DEFAULT_LIMITS,
+        policy: LinkPolicy = ANY_WAY,
         keys: KeyPool | None = None,
         counter: LinkCounter | None = None,
         clock: Any = None,
     ) -> None:
-        if clock is None:
-            from twisted.internet import reactor as clock  # noqa: PLC0415
         self.host = host
         self.secure = secure
         self.policy = policy
         self.keys = KeyPool(deferToThread) if keys is None else keys
         self.counter = LinkCounter(limits) if counter is None else counter
-        self.clock = clock
+        self.clock = _reactor() if clock is None else clock
 
     def startFactory(self) -> None:
         self.keys.fill()
