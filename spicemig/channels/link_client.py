@@ -19,18 +19,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from spicemig.errors import LinkError, ProtocolError
-from spicemig.wire.capabilities import CommonCap, caps_to_words, words_to_caps
+from spicemig.wire.capabilities import CommonCap
 from spicemig.wire.declare import CHANNEL_TYPES
-from spicemig.wire.link import (
-    MAGIC,
-    VERSION_MAJOR,
-    VERSION_MINOR,
-    AuthMechanism,
-    LinkHeader,
-    LinkMess,
-    LinkReply,
-    LinkResult,
-)
+from spicemig.wire.link import RESULT, LinkMess, LinkReply, take_link_message
 
 COMMON_CAPS = frozenset({CommonCap.PROTOCOL_AUTH_SELECTION, CommonCap.AUTH_SPICE, CommonCap.MINI_HEADER})
 REPLY_MAX_BYTES = 4096  # a server's reply has below 300
@@ -47,12 +38,11 @@ class Linked:
 
 
 class LinkClientStage(Enum):
-    """What is waited for; the value is what is called when enough is there."""
+    """What is waited for; the value is the method that takes it."""
 
-    HEADER = "_header"
     REPLY = "_reply"
     RESULT = "_result"
-    LINKED = "linked"
+    LINKED = "_nothing"
 
 
 class LinkClient:
@@ -71,20 +61,13 @@ class LinkClient:
         common_caps: Iterable[int] = COMMON_CAPS,
         channel_caps: Iterable[int] = (),
     ) -> None:
-        self.stage = LinkClientStage.HEADER
+        self.stage = LinkClientStage.REPLY
         self._password = bytes(password)
         self._common_caps = frozenset(common_caps)
         self._server_caps: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self._buffer = bytearray()
-        self._wanted = LinkHeader.SIZE
-        body = LinkMess(
-            connection_id=connection_id,
-            channel_type=CHANNEL_TYPES[channel],
-            channel_id=channel_id,
-            common_caps=caps_to_words(self._common_caps),
-            channel_caps=caps_to_words(channel_caps),
-        ).pack()
-        self._out = [LinkHeader(MAGIC, VERSION_MAJOR, VERSION_MINOR, len(body)).pack(), body]
+        asked = LinkMess(connection_id, CHANNEL_TYPES[channel], channel_id, self._common_caps, frozenset(channel_caps))
+        self._out = [asked.pack()]
 
     def data_to_send(self) -> list[bytes]:
         """Take what is to be sent."""
@@ -94,53 +77,48 @@ class LinkClient:
     def receive(self, data: bytes) -> Iterator[Linked]:
         """Take bytes from the server."""
         self._buffer += data
-        while self.stage is not LinkClientStage.LINKED and len(self._buffer) >= self._wanted:
-            taken = bytes(self._buffer[: self._wanted])
-            del self._buffer[: self._wanted]
-            getattr(self, self.stage.value)(taken)
-            if self.stage is LinkClientStage.LINKED:
-                leftover, self._buffer = bytes(self._buffer), bytearray()
-                common, own = self._server_caps
-                mini = CommonCap.MINI_HEADER in common and CommonCap.MINI_HEADER in self._common_caps
-                yield Linked(common, own, mini, leftover)
+        while getattr(self, self.stage.value)():
+            pass
+        if self.stage is LinkClientStage.LINKED:
+            leftover, self._buffer = bytes(self._buffer), bytearray()
+            common, own = self._server_caps
+            mini = CommonCap.MINI_HEADER in common and CommonCap.MINI_HEADER in self._common_caps
+            yield Linked(common, own, mini, leftover)
 
-    def _want(self, stage: LinkClientStage, count: int) -> None:
-        self.stage = stage
-        self._wanted = count
+    def _nothing(self) -> bool:
+        return False
 
-    def _header(self, data: bytes) -> None:
-        if data[: len(MAGIC)] != MAGIC:
-            raise ProtocolError(LinkError.INVALID_MAGIC, "this is no SPICE server")
-        header = LinkHeader.unpack(data)
-        if header.major_version != VERSION_MAJOR:
-            raise ProtocolError(LinkError.VERSION_MISMATCH, f"the server speaks SPICE {header.major_version}")
-        if header.size > REPLY_MAX_BYTES:
-            raise ProtocolError(LinkError.INVALID_DATA, f"a link reply of {header.size} bytes")
-        self._want(LinkClientStage.REPLY, header.size)
-
-    def _reply(self, data: bytes) -> None:
-        reply = LinkReply.unpack(data)
+    def _reply(self) -> bool:
+        taken = take_link_message(bytes(self._buffer), REPLY_MAX_BYTES)
+        if taken is None:
+            return False
+        body, size = taken
+        del self._buffer[:size]
+        reply = LinkReply.unpack(body)
         _check(reply.error)
-        self._server_caps = words_to_caps(reply.common_caps), words_to_caps(reply.channel_caps)
-        if CommonCap.PROTOCOL_AUTH_SELECTION in self._server_caps[0] & self._common_caps:
-            if CommonCap.AUTH_SPICE not in self._server_caps[0]:
+        self._server_caps = reply.common_caps, reply.channel_caps
+        if CommonCap.PROTOCOL_AUTH_SELECTION in reply.common_caps & self._common_caps:
+            if CommonCap.AUTH_SPICE not in reply.common_caps:
                 raise ProtocolError(LinkError.INVALID_DATA, "the server takes no tickets")
-            self._out.append(AuthMechanism(CommonCap.AUTH_SPICE).pack())
-        self._out.append(_encrypted(self._password, bytes(reply.pub_key)))
-        self._want(LinkClientStage.RESULT, LinkResult.SIZE)
+            self._out.append(RESULT.pack(CommonCap.AUTH_SPICE))
+        self._out.append(_encrypted(self._password, reply.pub_key))
+        self.stage = LinkClientStage.RESULT
+        return True
 
-    def _result(self, data: bytes) -> None:
-        _check(LinkResult.unpack(data).error)
+    def _result(self) -> bool:
+        if len(self._buffer) < RESULT.size:
+            return False
+        (error,) = RESULT.unpack_from(self._buffer)
+        del self._buffer[: RESULT.size]
+        _check(error)
         self.stage = LinkClientStage.LINKED
+        return True
 
 
 def _check(error: int) -> None:
-    if error == LinkError.OK:
-        return
-    try:
-        raise ProtocolError(LinkError(error), f"the server refused the link: {LinkError(error).name}")
-    except ValueError:
-        raise ProtocolError(LinkError.ERROR, f"the server refused the link: error {error}") from None
+    if error != LinkError.OK:
+        known = LinkError(error) if error in list(LinkError) else LinkError.ERROR
+        raise ProtocolError(known, f"the server refused the link: {known.name} ({error})")
 
 
 def _encrypted(password: bytes, public_key: bytes) -> bytes:

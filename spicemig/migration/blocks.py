@@ -78,8 +78,12 @@ class Opener(_Blocks):
             raise ProtocolError(LinkError.INVALID_DATA, "a block that was used before")
         view = bytes(block)
         try:
-            state = self._cipher.decrypt(nonce, view[_HEADER.size :], view[: _HEADER.size] + self._bound(*place))
+            state = self._cipher.decrypt(
+                nonce, view[_HEADER.size :], view[: _HEADER.size] + self._bound(*place)
+            )
         except InvalidTag as error:
-            raise ProtocolError(LinkError.INVALID_DATA, "a block that the source did not seal for this channel") from error
+            raise ProtocolError(
+                LinkError.INVALID_DATA, "a block that the source did not seal for this channel"
+            ) from error
         self._opened.add(place)
         return state

@@ -83,7 +83,9 @@ class MigrationChannel:
         for received in self._deframer.feed(data):
             declared = catalogue.find("migration", self._comes, received.number)
             if declared is None or declared.channel != "migration":
-                raise ProtocolError(LinkError.INVALID_DATA, f"unknown message {received.number} on the migration channel")
+                raise ProtocolError(
+                    LinkError.INVALID_DATA, f"unknown message {received.number} on the migration channel"
+                )
             message = declared.unpack(received.body)
             if not isinstance(message, (SourceAlive, TargetAlive)):
                 yield message

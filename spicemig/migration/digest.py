@@ -8,7 +8,7 @@ import struct
 
 from spicemig.wire.messages.migration import PixelBlock, StateChunk
 
-_PIXELS = struct.Struct("<BIIIIQ")
+_PIXELS = struct.Struct("<BIIIIIIIQ")
 _STATE = struct.Struct("<BBIBBBQ")
 
 
@@ -20,14 +20,32 @@ class Digest:
 
     def pixels(self, block: PixelBlock) -> None:
         """Add a block of pixels."""
-        self._hash.update(_PIXELS.pack(1, block.surface_id, block.top, block.rows, block.stride, len(block.data)))
+        self._hash.update(
+            _PIXELS.pack(
+                1,
+                block.surface_id,
+                block.width,
+                block.height,
+                block.left,
+                block.top,
+                block.rows,
+                block.stride,
+                len(block.data),
+            )
+        )
         self._hash.update(block.data)
 
     def state(self, chunk: StateChunk) -> None:
         """Add a piece of a state."""
         self._hash.update(
             _STATE.pack(
-                2, chunk.kind, chunk.connection_id, chunk.channel_type, chunk.channel_id, chunk.last, len(chunk.data)
+                2,
+                chunk.kind,
+                chunk.connection_id,
+                chunk.channel_type,
+                chunk.channel_id,
+                chunk.last,
+                len(chunk.data),
             )
         )
         self._hash.update(chunk.data)

@@ -36,7 +36,9 @@ class Epoch:
     def taken_over(self, epoch: int, migration_id: bytes) -> Epoch:
         """This host gets the guest."""
         taken = (*self.taken, migration_id.hex())[-MAX_REMEMBERED:]
-        return replace(self, epoch=epoch, owner=True, migration_id=migration_id.hex(), stage="taken over", taken=taken)
+        return replace(
+            self, epoch=epoch, owner=True, migration_id=migration_id.hex(), stage="taken over", taken=taken
+        )
 
     def claimed(self, stage: str) -> Epoch:
         """This host owns the guest without, or against, a handover."""

@@ -99,7 +99,10 @@ class Handover:
             self.failed_at = before
         self._deadlines.clear()
         self.log.info(
-            "handover {id}, {side}: {stage}", id=self.migration_id.hex()[:8], side=self.side, stage=self.stage.value
+            "handover {id}, {side}: {stage}",
+            id=self.migration_id.hex()[:8],
+            side=self.side,
+            stage=self.stage.value,
         )
         self.tell("stage", stage=self.stage.value)
         self.stage_hook(self.side, self.stage)
@@ -122,8 +125,12 @@ class Handover:
         return self.stage is Stage.UNDONE
 
     def _cancel_problem(self) -> list[Problem]:
-        if (self.stage, Input.CANCELLED) in self.table and self.table[self.stage, Input.CANCELLED][0] is Stage.UNDONE:
-            return [problem("cancelled", f"cancelled in stage {self.stage.value}", "start it again when you like")]
+        if (self.stage, Input.CANCELLED) in self.table and self.table[self.stage, Input.CANCELLED][
+            0
+        ] is Stage.UNDONE:
+            return [
+                problem("cancelled", f"cancelled in stage {self.stage.value}", "start it again when you like")
+            ]
         return []
 
     # time
@@ -153,7 +160,11 @@ class Handover:
     def _timeout_problem(self, text: str) -> list[Problem]:
         move = self.table.get((self.stage, Input.DEADLINE_PASSED))
         if move is not None and move[0] in (Stage.UNDONE, Stage.LOST):
-            return [problem("timeout", text, "look at the log of the other host, or give more time with --timeout")]
+            return [
+                problem(
+                    "timeout", text, "look at the log of the other host, or give more time with --timeout"
+                )
+            ]
         return []
 
     # the channel
@@ -216,7 +227,10 @@ class Handover:
 
     def timeline_ms(self) -> list[dict[str, Any]]:
         """When each stage was entered."""
-        return [{"stage": stage.value, "at_ms": round((at - self._began) * 1000, 3)} for stage, at in self.timeline]
+        return [
+            {"stage": stage.value, "at_ms": round((at - self._began) * 1000, 3)}
+            for stage, at in self.timeline
+        ]
 
     def entered_at(self, stage: Stage) -> float | None:
         """When a stage was entered, or None."""

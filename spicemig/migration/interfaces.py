@@ -12,7 +12,9 @@ class IHandoverHost(Interface):
     owner = Attribute("Whether a guest is served here.")
     clients = Attribute("The clients, by connection id.")
     guest = Attribute("The guest (IGuest), or None.")
-    device = Attribute("The device (IDevice) of the guest, or the empty one of a host that waits for a guest.")
+    device = Attribute(
+        "The device (IDevice) of the guest, or the empty one of a host that waits for a guest."
+    )
     observer = Attribute("An IHandoverObserver, or None.")
 
     # the source's side

@@ -24,7 +24,9 @@ PIXEL_HEADER_BYTES = 16
 class PixelPump:
     """Sends the device's dirty pixels through ``send``, and counts."""
 
-    def __init__(self, device: Any, send: Callable[[Any], None], digest: Digest, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, device: Any, send: Callable[[Any], None], digest: Digest, seconds: Callable[[], float]
+    ) -> None:
         self.device = device
         self.send = send
         self.digest = digest
@@ -34,7 +36,9 @@ class PixelPump:
         self.applied_bytes = 0
         self.bytes_per_second = 0.0
         self._pieces: deque[PixelBlock] = deque()
-        self._round_end: int | None = None  # value of sent_bytes at which the round is over; None: at the last pixel
+        self._round_end: int | None = (
+            None  # value of sent_bytes at which the round is over; None: at the last pixel
+        )
         self._round_began = 0.0
         self._round_first = 0
         self._dirty_before = 0
@@ -105,4 +109,13 @@ def pieces(block: Any) -> Iterator[PixelBlock]:
         rows = min(rows_each, block.rows - first)
         # copied: the surface may be drawn on before the transport has taken the bytes
         part = bytes(data[first * stride : (first + rows) * stride])
-        yield PixelBlock(block.surface_id, block.top + first, rows, stride, part)
+        yield PixelBlock(
+            surface_id=block.surface_id,
+            width=block.width,
+            height=block.height,
+            left=block.left,
+            top=block.top + first,
+            rows=rows,
+            stride=stride,
+            data=part,
+        )

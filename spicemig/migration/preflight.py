@@ -9,7 +9,15 @@ from spicemig.migration.epoch import EpochFile
 from spicemig.migration.handover import problem
 from spicemig.migration.settings import HostFacts
 from spicemig.wire.declare import channel_name
-from spicemig.wire.messages.migration import PROTOCOL_VERSION, ClientOffer, Mode, OfferFlag, Prepare, Problem, Transport
+from spicemig.wire.messages.migration import (
+    PROTOCOL_VERSION,
+    ClientOffer,
+    Mode,
+    OfferFlag,
+    Prepare,
+    Problem,
+    Transport,
+)
 
 
 def mode_for(offer: ClientOffer, asked: Mode) -> Mode:
@@ -34,10 +42,14 @@ def check_source(host: Any, facts: HostFacts, epochs: EpochFile) -> Iterator[Pro
             "if no other host has it, run `spicemig recover` here",
         )
     if not facts.guest_kind:
-        yield problem("guest-kind", "the guest has no kind by which a target could make it", "set [guest] kind")
+        yield problem(
+            "guest-kind", "the guest has no kind by which a target could make it", "set [guest] kind"
+        )
 
 
-def check_target(prepare: Prepare, host: Any, facts: HostFacts, epochs: EpochFile, arriving: bool) -> list[Problem]:
+def check_target(
+    prepare: Prepare, host: Any, facts: HostFacts, epochs: EpochFile, arriving: bool
+) -> list[Problem]:
     """What would make this handover fail on this target."""
     if prepare.version != PROTOCOL_VERSION:
         return [
@@ -47,7 +59,12 @@ def check_target(prepare: Prepare, host: Any, facts: HostFacts, epochs: EpochFil
                 "install the same version of spicemig on both hosts",
             )
         ]
-    checks = (_busy(host, epochs, arriving), _guest(prepare, facts), _states(prepare, facts), _sets(prepare, facts))
+    checks = (
+        _busy(host, epochs, arriving),
+        _guest(prepare, facts),
+        _states(prepare, facts),
+        _sets(prepare, facts),
+    )
     return [found for check in checks for found in check]
 
 
@@ -55,7 +72,9 @@ def _busy(host: Any, epochs: EpochFile, arriving: bool) -> Iterator[Problem]:
     if arriving:
         yield problem("busy", "another handover to the target is under way", "wait for it, or cancel it")
     elif host.guest is not None:
-        yield problem("busy", "the target already serves a guest", "choose another target, or end its guest first")
+        yield problem(
+            "busy", "the target already serves a guest", "choose another target, or end its guest first"
+        )
     elif epochs.current.owner:
         yield problem(
             "owner",
@@ -112,7 +131,10 @@ def _sets(prepare: Prepare, facts: HostFacts) -> Iterator[Problem]:
             "offer the same channels on both hosts: sound, USB, smartcard and ports are set in their sections",
         )
     for setting in prepare.settings:
-        name, value = bytes(setting.name).decode(errors="replace"), bytes(setting.value).decode(errors="replace")
+        name, value = (
+            bytes(setting.name).decode(errors="replace"),
+            bytes(setting.value).decode(errors="replace"),
+        )
         here = facts.same_settings.get(name)
         if here != value:
             yield problem(
@@ -122,7 +144,9 @@ def _sets(prepare: Prepare, facts: HostFacts) -> Iterator[Problem]:
             )
     if not facts.address.port and not facts.address.sport:
         yield problem(
-            "listen", "the target listens on no address that clients can reach", "set [listen] plain or tls on the target"
+            "listen",
+            "the target listens on no address that clients can reach",
+            "set [listen] plain or tls on the target",
         )
     if len(prepare.clients) > facts.max_clients:
         yield problem(
@@ -135,4 +159,6 @@ def _sets(prepare: Prepare, facts: HostFacts) -> Iterator[Problem]:
         Mode.SEMI_SEAMLESS,
         Mode.SEAMLESS,
     ):
-        yield problem("version", "the source asks for a way to move that the target does not know", "update the target")
+        yield problem(
+            "version", "the source asks for a way to move that the target does not know", "update the target"
+        )

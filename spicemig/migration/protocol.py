@@ -30,7 +30,14 @@ from spicemig.migration.settings import HandoverSettings, HostFacts
 from spicemig.migration.source import SourceHandover
 from spicemig.migration.stages import Stage
 from spicemig.migration.target import TargetHandover
-from spicemig.wire.messages.migration import PROTOCOL_VERSION, NeverOwned, Owned, Prepare, PrepareAnswer, Whose
+from spicemig.wire.messages.migration import (
+    PROTOCOL_VERSION,
+    NeverOwned,
+    Owned,
+    Prepare,
+    PrepareAnswer,
+    Whose,
+)
 
 FIRST_MESSAGE_SECONDS = 10.0
 MAX_REPORTS = 100  # handovers that are remembered
@@ -200,9 +207,15 @@ class Migrations:
                     f"a handover {what} this host is under way, at {other.stage.value}",
                     "wait for its end, or cancel it",
                 )
-        if self.departure is not None and self.departure.stage is Stage.LOST and not self.epochs.current.owner:
+        if (
+            self.departure is not None
+            and self.departure.stage is Stage.LOST
+            and not self.epochs.current.owner
+        ):
             raise MigrationError(
-                Stage.PREPARE, "the guest was given away, and its new owner was lost", "`spicemig recover` takes it back"
+                Stage.PREPARE,
+                "the guest was given away, and its new owner was lost",
+                "`spicemig recover` takes it back",
             )
         if self.arrival is not None:
             self.arrival.end_arrivals()
@@ -274,7 +287,9 @@ class Migrations:
             raise ProtocolError(LinkError.NEED_SECURED, "migrations come over TLS")
         channel = MigrationChannel("client", _Newcomer(self))
         newcomer = channel.listener
-        self.clock.callLater(FIRST_MESSAGE_SECONDS, lambda: channel.close() if channel.listener is newcomer else None)
+        self.clock.callLater(
+            FIRST_MESSAGE_SECONDS, lambda: channel.close() if channel.listener is newcomer else None
+        )
         return channel
 
     def prepare(self, channel: MigrationChannel, message: Prepare) -> None:
@@ -286,7 +301,9 @@ class Migrations:
             channel.send(PrepareAnswer(PROTOCOL_VERSION, self.epochs.current.epoch, problems, b"", 0, 0, b""))
             channel.close()
             return
-        self.arrival = arrival = TargetHandover(self.host, facts, self.settings, self.epochs, self.clock.seconds)
+        self.arrival = arrival = TargetHandover(
+            self.host, facts, self.settings, self.epochs, self.clock.seconds
+        )
         self._drive(arrival, lambda: None)
         channel.listener = arrival
         arrival.attach(channel)
@@ -306,5 +323,3 @@ class Migrations:
             channel.send(Owned(migration_id, message.epoch))
         else:
             channel.send(NeverOwned(migration_id, message.epoch))
-
-

@@ -14,7 +14,13 @@ from spicemig.migration.handover import problem
 from spicemig.wire.messages.migration import Problem
 
 NOT_TRUSTED_HERE = ("certificate verify failed",)
-NOT_TRUSTED_THERE = ("unknown ca", "certificate required", "bad certificate", "certificate unknown", "certificate expired")
+NOT_TRUSTED_THERE = (
+    "unknown ca",
+    "certificate required",
+    "bad certificate",
+    "certificate unknown",
+    "certificate expired",
+)
 
 LINK_PROBLEMS = {
     LinkError.PERMISSION_DENIED: (
@@ -63,16 +69,22 @@ def reason_for(failure: Failure, where: str) -> Problem:
         return _tls_reason(value, where)
     if isinstance(value, error.ConnectionRefusedError):
         return problem(
-            "refused", f"nobody listens at {where}", "start spice-target there, and compare the port with [migration] listen"
+            "refused",
+            f"nobody listens at {where}",
+            "start spice-target there, and compare the port with [migration] listen",
         )
     if isinstance(value, error.DNSLookupError):
         return problem("dns", f"the name of {where} is not known", "look at the name, or use an address")
     if isinstance(value, (error.TimeoutError, TimeoutError, CancelledError)):
         return problem(
-            "unreachable", f"{where} does not answer", "look whether the host is up, and whether a firewall is between"
+            "unreachable",
+            f"{where} does not answer",
+            "look whether the host is up, and whether a firewall is between",
         )
     if isinstance(value, error.ConnectError):
-        return problem("unreachable", f"{where} cannot be reached: {value}", "look at the network between the hosts")
+        return problem(
+            "unreachable", f"{where} cannot be reached: {value}", "look at the network between the hosts"
+        )
     return problem(
         "closed",
         f"the target at {where} closed the connection: {failure.getErrorMessage()}",

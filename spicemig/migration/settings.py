@@ -54,7 +54,9 @@ class HostFacts:
     name: str = ""
     uuid: bytes = bytes(16)
     guest_kind: str = ""  # what is served; empty at a target
-    guest_versions: Mapping[str, int] = field(default_factory=dict)  # kinds that can be made here, their state's version
+    guest_versions: Mapping[str, int] = field(
+        default_factory=dict
+    )  # kinds that can be made here, their state's version
     state_versions: Mapping[str, int] = field(default_factory=dict)  # of session states, by name
     channels: frozenset[tuple[int, int]] = frozenset()  # (type, id)
     same_settings: Mapping[str, str] = field(default_factory=dict)  # must be alike on both hosts

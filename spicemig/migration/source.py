@@ -61,7 +61,9 @@ from spicemig.wire.messages.migration import (
     Whose,
 )
 
-LINKED_GRACE_SECONDS = 0.1  # a linked client that says nothing itself (a read-only spice-gtk) counts as connected
+LINKED_GRACE_SECONDS = (
+    0.1  # a linked client that says nothing itself (a read-only spice-gtk) counts as connected
+)
 SETTLING_SECONDS = 5.0  # for the target's SETTLED, after the last client's time is up
 MAX_STATE_BYTES = 64 << 20  # of all states together
 
@@ -211,8 +213,12 @@ class SourceHandover(Handover):
                 name=facts.name.encode(),
                 guest_kind=facts.guest_kind.encode(),
                 guest_version=facts.guest_versions.get(facts.guest_kind, 1),
-                state_versions=[NamedVersion(name.encode(), version) for name, version in facts.state_versions.items()],
-                settings=[NamedSetting(name.encode(), value.encode()) for name, value in facts.same_settings.items()],
+                state_versions=[
+                    NamedVersion(name.encode(), version) for name, version in facts.state_versions.items()
+                ],
+                settings=[
+                    NamedSetting(name.encode(), value.encode()) for name, value in facts.same_settings.items()
+                ],
                 channels=[ChannelOffer(kind, number) for kind, number in sorted(facts.channels)],
                 clients=[client.offer for client in self.clients.values()],
             )
@@ -246,12 +252,17 @@ class SourceHandover(Handover):
         self.host.observer = self
         for client in self.clients.values():
             client.gone = client.id not in self.host.clients
-        self.send(Invited(self.epoch, [ClientMode(client.id, client.mode) for client in self.clients.values()]))
+        self.send(
+            Invited(self.epoch, [ClientMode(client.id, client.mode) for client in self.clients.values()])
+        )
         self.wake()
-        for client in self._staying():
-            if client.mode in (Mode.SEAMLESS, Mode.SEMI_SEAMLESS):
-                client.invited = True
-                self.host.invite(client.id, self.destination, client.mode is Mode.SEAMLESS)
+        inviting = [
+            client for client in self._staying() if client.mode in (Mode.SEAMLESS, Mode.SEMI_SEAMLESS)
+        ]
+        for client in inviting:
+            client.invited = True
+        for client in inviting:
+            self.host.invite(client.id, self.destination, client.mode is Mode.SEAMLESS)
         self._look_whether_all_answered()
 
     def _staying(self) -> list[MovingClient]:
@@ -334,7 +345,12 @@ class SourceHandover(Handover):
         assert pump is not None
         while self._pumped(pump) and pump.in_flight == 0:
             last = pump.end_round(self.settings.pause_goal_ms / 2000, self.settings.max_rounds)
-            self.tell("round", number=pump.rounds, sent_bytes=pump.sent_bytes, dirty_bytes=self.host.device.dirty_bytes())
+            self.tell(
+                "round",
+                number=pump.rounds,
+                sent_bytes=pump.sent_bytes,
+                dirty_bytes=self.host.device.dirty_bytes(),
+            )
             if last:
                 self.precopy_bytes = pump.sent_bytes
                 self.step(Input.CLEAN_ENOUGH)
@@ -388,7 +404,9 @@ class SourceHandover(Handover):
             self._freezing = None
             self.fail(
                 Input.FAILED,
-                problem("guest", f"the guest could not be stopped: {failure.getErrorMessage()}", "look at the log"),
+                problem(
+                    "guest", f"the guest could not be stopped: {failure.getErrorMessage()}", "look at the log"
+                ),
             )
 
     def _send_final(self) -> None:
@@ -425,14 +443,18 @@ class SourceHandover(Handover):
                 for block in host.client_blocks(client.id):
                     yield StateKind.CHANNEL, client.id, block.channel, block.channel_id, block.data
 
-    def _send_state(self, kind: StateKind, connection_id: int, channel: int, channel_id: int, data: bytes) -> None:
+    def _send_state(
+        self, kind: StateKind, connection_id: int, channel: int, channel_id: int, data: bytes
+    ) -> None:
         self.state_bytes += len(data)
         if self.state_bytes > MAX_STATE_BYTES:
             raise MigrationError(self.stage, f"the states have more than {MAX_STATE_BYTES} bytes")
         view = memoryview(data)
         for first in range(0, max(len(view), 1), CHUNK_BYTES):
             last = first + CHUNK_BYTES >= len(view)
-            chunk = StateChunk(kind, connection_id, channel, channel_id, int(last), view[first : first + CHUNK_BYTES])
+            chunk = StateChunk(
+                kind, connection_id, channel, channel_id, int(last), view[first : first + CHUNK_BYTES]
+            )
             self.digest.state(chunk)
             self.send(chunk)
 
@@ -442,7 +464,9 @@ class SourceHandover(Handover):
         if bytes(message.digest) != self.digest.value():
             self.fail(
                 Input.FAILED,
-                problem("digest", "the target has not what the source sent", "report this as a bug of spicemig"),
+                problem(
+                    "digest", "the target has not what the source sent", "report this as a bug of spicemig"
+                ),
             )
             return
         self.step(Input.READY_RECEIVED, peer=True)
@@ -483,7 +507,11 @@ class SourceHandover(Handover):
             raise ProtocolError(LinkError.INVALID_DATA, "the target takes back that it owns the guest")
         if self._reclaim("taken back"):
             self.problems.append(
-                problem("never-owned", "the target fell before it owned the guest", "look at its log; then start again")
+                problem(
+                    "never-owned",
+                    "the target fell before it owned the guest",
+                    "look at its log; then start again",
+                )
             )
             self.step(Input.NEVER_OWNED_RECEIVED, peer=True)
         else:
@@ -612,6 +640,7 @@ class SourceHandover(Handover):
         self.host.release()
 
     def _give_up(self) -> None:
+        self.host.observer = None
         self._end(FAILED)
 
     def _target_refuses(self, message: Refused) -> None:

@@ -77,7 +77,9 @@ def _faults(stages: tuple[Stage, ...], action: str) -> dict[tuple[Stage, Input],
     return {(stage, fault): (Stage.UNDONE, action) for stage in stages for fault in FAULTS}
 
 
-def _ignored(stages: tuple[Stage, ...], *inputs: Input) -> dict[tuple[Stage, Input], tuple[Stage, str | None]]:
+def _ignored(
+    stages: tuple[Stage, ...], *inputs: Input
+) -> dict[tuple[Stage, Input], tuple[Stage, str | None]]:
     return {(stage, what): (stage, None) for stage in stages for what in inputs}
 
 
@@ -134,7 +136,9 @@ TARGET: Table = {
     (Stage.SETTLED, Input.DEADLINE_PASSED): (Stage.DONE, "finish"),
     **_ignored((Stage.COMMIT, Stage.SWITCH, Stage.SETTLED), Input.CANCELLED, Input.PEER_LOST),
     (Stage.COMMIT, Input.FAILED): (Stage.UNDONE, "disown"),  # the epoch could not be written
-    **_ignored((Stage.DONE, Stage.UNDONE), Input.CANCELLED, Input.PEER_LOST, Input.DEADLINE_PASSED, Input.FAILED),
+    **_ignored(
+        (Stage.DONE, Stage.UNDONE), Input.CANCELLED, Input.PEER_LOST, Input.DEADLINE_PASSED, Input.FAILED
+    ),
 }
 
 

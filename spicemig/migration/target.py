@@ -99,7 +99,7 @@ class TargetHandover(Handover):
         self.state_bytes = 0
         self.all_settled = False
         self._opener: Opener | None = None
-        self._extents: dict[int, int] = {}  # surface: bytes that its pixels take at least
+        self._extents: dict[int, int] = {}  # surface: bytes that its pixels take
         self._parts: dict[StateName, bytearray] = {}
         self._whole: set[StateName] = set()
         self._expecting = False
@@ -217,8 +217,7 @@ class TargetHandover(Handover):
             return
         if block.rows * block.stride != len(block.data):
             raise ProtocolError(LinkError.INVALID_DATA, "pixels that are not so many rows")
-        extent = (block.top + block.rows) * block.stride
-        self._extents[block.surface_id] = max(extent, self._extents.get(block.surface_id, 0))
+        self._extents[block.surface_id] = block.width * block.height * 4
         if sum(self._extents.values()) > MAX_PIXEL_BYTES or len(self._extents) > MAX_STATES:
             raise ProtocolError(LinkError.INVALID_DATA, "more pixels than a target holds")
         self.digest.pixels(block)
@@ -268,7 +267,9 @@ class TargetHandover(Handover):
             blocks: dict[int, list[ChannelBlock]] = {}
             for (kind, connection_id, channel, channel_id), data in parts.items():
                 if kind == StateKind.CHANNEL:
-                    blocks.setdefault(connection_id, []).append(ChannelBlock(channel, channel_id, bytes(data)))
+                    blocks.setdefault(connection_id, []).append(
+                        ChannelBlock(channel, channel_id, bytes(data))
+                    )
             for connection_id, of_client in blocks.items():
                 if connection_id in self.clients:
                     self.host.stage_blocks(connection_id, of_client)
@@ -279,7 +280,9 @@ class TargetHandover(Handover):
         self.send(Ready(self.digest.value()))
 
     def _load_problem(self, error: Exception) -> Problem:
-        return problem("load", f"the target cannot load what it was sent: {error}", "look at the target's log")
+        return problem(
+            "load", f"the target cannot load what it was sent: {error}", "look at the target's log"
+        )
 
     def _refuse(self, why: Problem) -> None:
         self.log.error("refused: {why}", why=problem_texts(why)["text"])

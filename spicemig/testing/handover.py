@@ -67,7 +67,14 @@ class FakeDevice:
     def next_round(self, limit_bytes: int) -> list[Any]:
         taken = sorted(self.dirty)[: max(1, limit_bytes // STRIDE)]
         self.dirty -= set(taken)
-        return [SimpleNamespace(surface_id=0, top=row, rows=1, stride=STRIDE, data=self.rows[row]) for row in taken]
+        blocks: list[Any] = []
+        for row in taken:
+            if blocks and blocks[-1].top + blocks[-1].rows == row:
+                blocks[-1].rows += 1
+                blocks[-1].data += self.rows[row]
+            else:
+                blocks.append(SimpleNamespace(surface_id=0, top=row, rows=1, stride=STRIDE, data=self.rows[row]))
+        return blocks
 
     def dirty_bytes(self) -> int:
         if self.draws and self.precopying:
