@@ -132,6 +132,8 @@ def read_json(request: BoundedRequest, **allowed: type | tuple[type, ...]) -> di
 class ControlSite(Site):
     """Serves the API; requests are not logged one by one."""
 
+    noisy = False
+
     def __init__(self, root: Resource, **arguments: Any) -> None:
         super().__init__(root, requestFactory=BoundedRequest, **arguments)
         self.displayTracebacks = False

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+``spicemig demo``: a session moved between two servers on this machine, and back.
+
+Both servers are programs of their own, the client is the one of
+:mod:`spicemig.client`. It types, paints and looks at its picture all the while;
+what it lost, if anything, decides the exit status.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.threads import deferToThread
+
+import spicemig
+from spicemig.client import events
+from spicemig.client.hosts import Address, Network
+from spicemig.client.session import ViewerSession
+from spicemig.control.certificates import Authority
+from spicemig.control.connection import Control, ControlError
+from spicemig.control.report import format_bytes, format_table
+from spicemig.control.timeline import MoveChart, draw_timeline
+from spicemig.errors import SpicemigError
+
+LOOPBACK = "127.0.0.1"
+DRAWS_PER_SECOND = 200
+START_SECONDS = 20.0
+SETTLE_SECONDS = 0.6  # of ordinary life between two handovers
+COMPARISONS = 5  # of the pictures, before they count as different
+PERSON_SECONDS = 0.02  # between two things that the client does
+
+# "echo moved live" and Enter, on the keys of a US keyboard
+SENTENCE = [0x12, 0x2E, 0x23, 0x18, 0x39, 0x32, 0x18, 0x2F, 0x12, 0x20, 0x39, 0x26, 0x17, 0x2F, 0x12, 0x1C]
+
+INI = """\
+[server]
+name = spicemig demo
+state_dir = {name}
+control = {name}.sock
+
+[listen]
+plain = tcp:0:interface=127.0.0.1
+tls = tcp:0:interface=127.0.0.1
+
+[tls]
+certificate = {name}.pem
+key = {name}.key
+ca = ca.pem
+
+[auth]
+ticket_file = ticket
+
+[migration]
+listen = tcp:0:interface=127.0.0.1
+ticket_file = secret
+
+[demo]
+draws_per_second = {draws}
+"""
+
+
+class DemoFailed(SpicemigError):
+    """The demo could not be shown at all."""
+
+
+def run_demo(out: str | None, keep: bool, as_json: bool) -> int:
+    """Show it; the exit status is 0 only if nothing was lost."""
+    from twisted.internet import reactor
+
+    demo = Demo(reactor, quiet=as_json)
+    results: list[Any] = []
+
+    def finish(result: Any) -> None:
+        results.append(result)
+        if reactor.running:
+            reactor.stop()
+
+    reactor.callWhenRunning(lambda: ensureDeferred(demo.show(keep)).addBoth(finish))
+    reactor.addSystemEventTrigger("after", "shutdown", demo.clean_up)
+    reactor.run()
+    if not results or not isinstance(results[0], dict):
+        return _explain(results[0] if results else None)
+    report = results[0]
+    if out is not None:
+        demo.write(Path(out), report)
+    print(json.dumps(report) if as_json else format_demo(report, out))
+    return 0 if not report["lost"] else 1
+
+
+def _explain(failure: Any) -> int:
+    if failure is None:
+        return 130  # interrupted
+    if failure.check(SpicemigError):
+        print(f"spicemig: {failure.value}", file=sys.stderr)
+    else:
+        failure.printTraceback(file=sys.stderr)
+    return 1
+
+
+class Server:
+    """One daemon as a program of its own; its files lie in the demo's directory."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self.control = Control(directory / f"{name}.sock")
+        (directory / f"{name}.ini").write_text(INI.format(name=name, draws=DRAWS_PER_SECOND))
+        command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
+        package = str(
+            Path(spicemig.__file__).parent.parent
+        )  # where twistd finds its plugins, installed or not
+        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [*command, f"spice-{name}", "--config", f"{name}.ini"],
+                cwd=directory,
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.listening: dict[str, list[str]] = {}
+
+    def ask(self, method: str, path: str, body: Any = None) -> Deferred[Any]:
+        """Ask its control API."""
+        return deferToThread(self.control.ask, method, path, body)
+
+    def port(self, kind: str) -> int:
+        """The port on which it listens."""
+        return int(self.listening[kind][0].rpartition(":")[2])
+
+    def picture(self) -> Deferred[Image.Image]:
+        """What its guest shows."""
+        return deferToThread(lambda: _open(self.control.fetch("GET", "/v1/screenshot.png")))
+
+    def end(self) -> None:
+        """Stop it, and wait until it has."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _open(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+class Demo:
+    """The whole show."""
+
+    def __init__(self, reactor: Any, quiet: bool) -> None:
+        self.reactor = reactor
+        self.quiet = quiet
+        self.directory = Path(tempfile.mkdtemp(prefix="spicemig-demo-"))
+        self.password = secrets.token_urlsafe(9)
+        self.servers: list[Server] = []
+        self.client: ViewerSession
+        self.keys = 0
+        self.pictures: dict[str, Image.Image] = {}
+        self.charts: list[MoveChart] = []
+        self.lost: list[str] = []
+
+    def say(self, words: str) -> None:
+        """Tell whoever watches."""
+        if not self.quiet:
+            print(words, flush=True)
+
+    async def show(self, keep: bool) -> dict[str, Any]:
+        """Everything, in order; the report."""
+        await self._start_servers()
+        await self._connect()
+        person = LoopingCall(self._do_something)
+        person.clock = self.reactor
+        living = person.start(PERSON_SECONDS)
+        await self._sleep(2 * SETTLE_SECONDS)
+        self.pictures["before"] = self.client.screen()
+        moves = []
+        for source, target in (self.servers, reversed(self.servers)):
+            moves.append(await self._move(source, target))
+            await self._sleep(SETTLE_SECONDS)
+        person.stop()
+        await living
+        await self._compare(self.servers[0], "at the end")
+        await self._count_keys(self.servers[0])
+        self.pictures["after"] = self.client.screen()
+        report = self._report(moves)
+        if keep:
+            await self._keep(report)
+        self.client.disconnect()
+        return report
+
+    async def _start_servers(self) -> None:
+        authority = Authority(self.directory)
+        for name in ("source", "target"):
+            authority.issue(name, "localhost", LOOPBACK)
+        for file, secret in (("ticket", self.password), ("secret", secrets.token_urlsafe(24))):
+            path = self.directory / file
+            path.touch(mode=0o600)
+            path.write_text(secret + "\n")
+        self.servers = [Server(name, self.directory) for name in ("source", "target")]
+        for server in self.servers:
+            await self._wait_for(server)
+            self.say(f"spice-{server.name} listens on {server.listening['plain'][0]}")
+
+    async def _wait_for(self, server: Server) -> None:
+        deadline = self.reactor.seconds() + START_SECONDS
+        while True:
+            try:
+                status = await server.ask("GET", "/v1/status")
+            except ControlError:
+                status = {}
+            if status.get("listening", {}).get("plain"):
+                server.listening = status["listening"]
+                return
+            if server.process.poll() is not None or self.reactor.seconds() > deadline:
+                raise DemoFailed(f"spice-{server.name} did not start; it said:\n{server.log.read_text()}")
+            await self._sleep(0.05)
+
+    async def _connect(self) -> None:
+        network = Network(self.reactor, ca_file=str(self.directory / "ca.pem"))
+        self.client = ViewerSession(network, self.password.encode(), self.reactor)
+        await self.client.connect(Address(LOOPBACK, self.servers[0].port("plain")))
+        await self.client.until(lambda: self.client.display.canvas.primary is not None, 10.0)
+        self.say(f"a client is connected, with {len(self.client.connections)} channels; it types and paints")
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        return deferLater(self.reactor, seconds)
+
+    # what the client does
+
+    def _do_something(self) -> None:
+        """One key of the sentence; the guest counts them."""
+        self.client.type_keys(SENTENCE[self.keys % len(SENTENCE)])
+        self.keys += 1
+
+    # moving
+
+    async def _move(self, source: Server, target: Server) -> dict[str, Any]:
+        self.say(f"spicemig migrate: {source.name} to {target.name}")
+        surprises = self.client.counters.surprises()
+        known = len(self.client.moves)
+        where = f"{LOOPBACK}:{target.port('migration')}"
+        report = await deferToThread(_migrate, source.control, where)
+        if report["outcome"] != "completed":
+            await self._sleep(SETTLE_SECONDS)
+            problems = "; ".join(f"{each['text']} ({each['hint']})" for each in report["problems"])
+            logs = "".join(server.log.read_text() for server in self.servers)
+            raise DemoFailed(f"the migration {report['outcome']} at {report['stage']}: {problems}\n{logs}")
+        if len(self.client.moves) == known:
+            raise DemoFailed("the migration completed, but the client noticed nothing")
+        move = self.client.moves[-1]
+        await self.client.until(lambda: move.done and move.after and move.after.first_draw, 5.0)
+        for name, count in self.client.counters.surprises().items():
+            if count != surprises[name]:
+                self.lost.append(
+                    f"{source.name} to {target.name}: {name.replace('_', ' ')}: {count - surprises[name]}"
+                )
+        await self._compare(target, f"at the {target.name}")
+        self.charts.append(_chart(f"{source.name} to {target.name}", report, move))
+        return {
+            "from": source.name,
+            "to": target.name,
+            "report": report,
+            "client": move.as_dict(),
+            "pause_ms": None if move.pause_seconds is None else round(move.pause_seconds * 1000, 3),
+            "link_ms": None if move.link_seconds is None else round(move.link_seconds * 1000, 3),
+        }
+
+    async def _compare(self, server: Server, where: str) -> None:
+        """The client's picture must be the guest's. That draws on, so all that the client shows counts."""
+        for _ in range(COMPARISONS):
+            passed = [self.client.screen()]
+
+            def keep(event: events.Event, passed: list[Image.Image] = passed) -> None:
+                if isinstance(event, events.PictureChanged):
+                    passed.append(self.client.screen())
+
+            self.client.observers.append(keep)
+            shown = await server.picture()
+            await self._sleep(0.05)
+            self.client.observers.remove(keep)
+            if any(ImageChops.difference(each.convert("RGB"), shown).getbbox() is None for each in passed):
+                return
+        self.lost.append(f"the client's picture {where} is not the guest's")
+
+    async def _count_keys(self, server: Server) -> None:
+        deadline = self.reactor.seconds() + 2.0
+        while True:
+            counts = (await server.ask("GET", "/v1/guest"))["inputs"]
+            got = counts["key_down"], counts["key_up"]
+            if got == (self.keys, self.keys):
+                return
+            if self.reactor.seconds() > deadline:
+                self.lost.append(f"{self.keys} keys were typed, the guest saw {got[0]} down and {got[1]} up")
+                return
+            await self._sleep(0.05)
+
+    def _report(self, moves: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "lost": self.lost,
+            "moves": moves,
+            "keys": self.keys,
+            "channels": len(self.client.connections),
+            "picture_equal": not any("picture" in each for each in self.lost),
+            "counters": self.client.counters.as_dict(),
+        }
+
+    async def _keep(self, report: dict[str, Any]) -> None:
+        """Leave the servers running until somebody has seen enough."""
+        source, target = self.servers
+        print(format_demo(report, None), flush=True)
+        print(
+            f"\nBoth servers run on. Attach a client (the ticket is {self.password}):\n"
+            f"  remote-viewer spice://{LOOPBACK}:{source.port('plain')}\n"
+            f"and move it to and fro:\n"
+            f"  spicemig --control {source.control.path} migrate --to {LOOPBACK}:{target.port('migration')}\n"
+            f"  spicemig --control {target.control.path} migrate --to {LOOPBACK}:{source.port('migration')}\n"
+            "Ctrl-C ends it.",
+            flush=True,
+        )
+        ended: Deferred[None] = Deferred()
+        self.reactor.addSystemEventTrigger("before", "shutdown", ended.callback, None)
+        await ended
+
+    # the end
+
+    def write(self, out: Path, report: dict[str, Any]) -> None:
+        """Keep pictures, timeline and report."""
+        out.mkdir(parents=True, exist_ok=True)
+        for name, picture in self.pictures.items():
+            picture.convert("RGB").save(out / f"{name}.png")
+        (out / "timeline.svg").write_text(draw_timeline("A session moves, and comes back", self.charts))
+        (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+    def clean_up(self) -> None:
+        """End what was started."""
+        for server in self.servers:
+            server.end()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _migrate(control: Control, where: str) -> dict[str, Any]:
+    """Start a migration and wait for its report; in a thread."""
+    started = control.ask("POST", "/v1/migrations", {"to": where})
+    path = f"/v1/migrations/{started['id']}"
+    for name, event in control.follow(path + "/events"):
+        if name == "report":
+            return event
+    return control.ask("GET", path)
+
+
+def _chart(title: str, report: dict[str, Any], move: Any) -> MoveChart:
+    """A handover for the timeline; the client's clock is set by the moment at which it was invited."""
+    stages = [(each["stage"], each["at_ms"]) for each in report["timeline"]]
+    invited = next((at for stage, at in stages if stage == "invite"), 0.0)
+
+    def to_ms(times: list[float]) -> list[float]:
+        return [(at - move.begun) * 1000 + invited for at in times]
+
+    before, after = to_ms(move.before.draw_times), to_ms(move.after.draw_times)
+    notes = (
+        [f"all channels linked in {move.link_seconds * 1000:.0f} ms"] if move.link_seconds is not None else []
+    )
+    return MoveChart(title, stages, before, after, notes)
+
+
+ROWS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
+    ("outcome", lambda move: move["report"]["outcome"]),
+    ("how", lambda move: move["client"]["how"]),
+    ("pause the client saw", lambda move: _ms(move["pause_ms"])),
+    ("guest stood still", lambda move: _ms(move["report"]["pause_ms"])),
+    ("channels linked in", lambda move: _ms(move["link_ms"])),
+    ("the whole handover", lambda move: _ms(move["report"]["duration_ms"])),
+    ("copied before the pause", lambda move: format_bytes(move["report"]["precopy_bytes"])),
+    ("copied within it", lambda move: format_bytes(move["report"]["final_bytes"])),
+    ("sent again to the client", lambda move: _resent(move["report"])),
+)
+
+
+def format_demo(report: dict[str, Any], out: str | None) -> str:
+    """The short report."""
+    there, back = report["moves"]
+    rows = [{" ": name, "there": show(there), "and back": show(back)} for name, show in ROWS]
+    lines = ["", format_table((" ", "there", "and back"), rows), ""]
+    equal = "equal" if report["picture_equal"] else "NOT equal"
+    lines.append(
+        f"picture of client and guest: {equal}; keys typed: {report['keys']}; channels: {report['channels']}"
+    )
+    lines += [f"LOST: {each}" for each in report["lost"]] or ["nothing was lost"]
+    if out is not None:
+        lines.append(f"see before.png, after.png, timeline.svg and report.json in {out}")
+    return "\n".join(lines)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
+
+
+def _resent(report: dict[str, Any]) -> str:
+    return format_bytes(sum(client.get("bytes_resent") or 0 for client in report["clients"]))
