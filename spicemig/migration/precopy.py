@@ -18,7 +18,7 @@ from spicemig.wire.messages.migration import CHUNK_BYTES, MESSAGE_BYTES, PixelBl
 WINDOW_BYTES = 4 << 20  # sent and not yet applied by the target
 MIN_CLEAN_BYTES = CHUNK_BYTES  # so little is never worth another round
 SHRINKING = 0.75  # a round that leaves more than this part of the one before does not get anywhere
-PIXEL_HEADER_BYTES = 16
+PIXEL_HEADER_BYTES = 32
 
 
 class PixelPump:

@@ -9,9 +9,10 @@ a real target, on a fake clock, so that a test can stop the world at any message
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -67,13 +68,13 @@ class FakeDevice:
     def next_round(self, limit_bytes: int) -> list[Any]:
         taken = sorted(self.dirty)[: max(1, limit_bytes // STRIDE)]
         self.dirty -= set(taken)
-        blocks: list[Any] = []
+        blocks: list[PixelBlock] = []
         for row in taken:
             if blocks and blocks[-1].top + blocks[-1].rows == row:
                 blocks[-1].rows += 1
                 blocks[-1].data += self.rows[row]
             else:
-                blocks.append(SimpleNamespace(surface_id=0, top=row, rows=1, stride=STRIDE, data=self.rows[row]))
+                blocks.append(PixelBlock(0, STRIDE // 4, len(self.rows), 0, row, 1, STRIDE, self.rows[row]))
         return blocks
 
     def dirty_bytes(self) -> int:
@@ -113,7 +114,9 @@ class FakeGuest:
 class FakeHost:
     """A host that does what a handover asks, and remembers it. ``other`` is where its clients go."""
 
-    def __init__(self, guest: FakeGuest | None, device: FakeDevice, clients: tuple[ScriptedClient, ...] = ()) -> None:
+    def __init__(
+        self, guest: FakeGuest | None, device: FakeDevice, clients: tuple[ScriptedClient, ...] = ()
+    ) -> None:
         self.guest = guest
         self.device = device
         self.clients: dict[int, Any] = {client.id: client for client in clients}
@@ -349,7 +352,10 @@ class TwoHosts:
 
     def count_owners(self) -> None:
         """Look at both files as they are on the disk."""
-        owners = [EpochFile(self.source_directory).current.owner, EpochFile(self.target_directory).current.owner]
+        owners = [
+            EpochFile(self.source_directory).current.owner,
+            EpochFile(self.target_directory).current.owner,
+        ]
         self.most_owners = max(self.most_owners, sum(owners))
 
     def start(self, **more: Any) -> SourceHandover:
