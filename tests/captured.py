@@ -21,7 +21,9 @@ from spicemig.wire.declare import channel_name
 from spicemig.wire.framing import Deframer, Frame
 from spicemig.wire.link import RESULT, TICKET_BYTES, LinkMess, LinkReply, take_link_message
 
-LONGEST = 1500  # bytes of a body in the excerpt
+LONGEST = 4000  # bytes of a body in the excerpt
+DRAW_COPY = 304
+IMAGE_TYPE_AT = 65  # in a DrawCopy without clip
 
 
 class Captured(NamedTuple):
@@ -101,8 +103,10 @@ def excerpt(path: Path, server_ports: set[int]) -> Iterator[str]:
     shortest: dict[tuple[str, str, int, int], bytes] = {}
     for channel, to, frame in captured(path, server_ports):
         body = bytes(frame.body)
-        image = body[29] if to == "client" and channel == "display" and len(body) > 29 else -1
-        key = (channel, to, frame.number, image if frame.number >= 302 else -1)
+        draws_image = (channel, to, frame.number) == ("display", "client", DRAW_COPY) and len(
+            body
+        ) > IMAGE_TYPE_AT
+        key = (channel, to, frame.number, body[IMAGE_TYPE_AT] if draws_image else -1)
         if len(body) <= LONGEST and len(body) < len(shortest.get(key, body + b" ")):
             shortest[key] = body
     for (channel, to, number, _image), body in sorted(shortest.items()):

@@ -136,7 +136,9 @@ class WholeCatalogueTests(SynchronousTestCase):
 
     def test_no_large_allocation(self) -> None:
         """A length that lies costs no more memory than a small multiple of the body."""
-        bodies = [bytes([first]) * 21 + filler * 60 for first in (0, 1) for filler in (b"\xff", b"\x7f", b"\x01")]
+        bodies = [
+            bytes([first]) * 21 + filler * 60 for first in (0, 1) for filler in (b"\xff", b"\x7f", b"\x01")
+        ]
         for cls in DECLARED:
             for body in bodies:
                 outcome(cls, body)
@@ -162,7 +164,9 @@ class WholeCatalogueTests(SynchronousTestCase):
                 warnings.simplefilter("ignore", NonInteractiveExampleWarning)
                 given_values = instances(cls).example()
             setattr(given_values, bulk[0], payload)
-            self.assertTrue(any(part.obj is payload for part in map(memoryview, given_values.pack_parts())), cls)
+            self.assertTrue(
+                any(part.obj is payload for part in map(memoryview, given_values.pack_parts())), cls
+            )
             body = given_values.pack()
             self.assertIs(getattr(cls.unpack(body), bulk[0]).obj, body)
             found += 1
@@ -203,7 +207,9 @@ class CatalogueTests(SynchronousTestCase):
             declared.setdefault((channel, to), []).append(number)
         for key, expected in numbers.items():
             self.assertEqual(declared[key], list(expected), key)
-        agent = {number for (channel, _to), found in declared.items() if channel == "agent" for number in found}
+        agent = {
+            number for (channel, _to), found in declared.items() if channel == "agent" for number in found
+        }
         self.assertEqual(agent, set(range(1, 17)))
 
     def test_base_on_every_channel(self) -> None:

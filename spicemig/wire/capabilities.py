@@ -116,4 +116,6 @@ def caps_to_words(caps: Iterable[int]) -> list[int]:
 
 def words_to_caps(words: Iterable[int]) -> frozenset[int]:
     """The bits that are set, also those that have no name here."""
-    return frozenset(32 * index + bit for index, word in enumerate(words) for bit in range(32) if word >> bit & 1)
+    return frozenset(
+        32 * index + bit for index, word in enumerate(words) for bit in range(32) if word >> bit & 1
+    )

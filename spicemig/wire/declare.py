@@ -8,7 +8,8 @@ the wire. It gets slots, a constructor, equality, ``repr``, and
 * ``pack()``: the body as bytes; ``pack_parts()``: as a list of buffers, in which
   large payloads are not copied;
 * ``unpack(body)``: an instance, or :class:`~spicemig.errors.WireError`; bytes
-  after the last field are left alone, as newer peers may add fields;
+  after the last field are left alone, as newer peers may add fields, unless
+  ``exact`` is asked for;
 * ``pack_template()``: the body with 0 for the pointers to a :class:`Placeholder`,
   and a list of ``(offset, Placeholder)``; ``unpack_template(body, {offset:
   value})`` turns that back.
@@ -110,7 +111,9 @@ class Catalogue:
 
     def messages(self) -> list[type[Any]]:
         """Every message once, by channel, direction and number."""
-        return [cls for (channel, to, _number), cls in self.entries() if (channel, to) == (cls.channel, cls.to)]
+        return [
+            cls for (channel, to, _number), cls in self.entries() if (channel, to) == (cls.channel, cls.to)
+        ]
 
     def entries(self) -> Iterator[tuple[tuple[str, str, int], type[Any]]]:
         """``((channel, to, number), class)``; a message of several channels comes once for each."""
@@ -188,7 +191,9 @@ def _declared(cls: type[T], attributes: dict[str, Any]) -> type[T]:
     given = [field for field in fields if field.measures is None]
     names = tuple(field.name for field in given)
     if taken := set(names) & set(attributes):
-        raise TypeError(f"{cls.__qualname__}: a message says by itself what its {', '.join(taken)} is; rename the field")
+        raise TypeError(
+            f"{cls.__qualname__}: a message says by itself what its {', '.join(taken)} is; rename the field"
+        )
     namespace = {k: v for k, v in cls.__dict__.items() if k not in ("__dict__", "__weakref__", *names)}
     for field in fields:
         if field.measures is not None:
@@ -208,7 +213,7 @@ def _declared(cls: type[T], attributes: dict[str, Any]) -> type[T]:
         unpack_template=classmethod(_unpack_template),
     )
     namespace.setdefault("__repr__", _repr)
-    made: Any = type(cls)(cls.__name__, cls.__bases__, namespace)
+    made: Any = type(cls)(cls.__name__, cls.__bases__, namespace)  # type: ignore[misc]
     name = cls.__qualname__ if not attributes else f"{attributes['channel']}.{cls.__qualname__}"
     made.__plan__ = Plan(name, fields, made, made)
     return made
@@ -216,7 +221,9 @@ def _declared(cls: type[T], attributes: dict[str, Any]) -> type[T]:
 
 def constructor(name: str, fields: list[Field]) -> Callable[..., None]:
     """An ``__init__`` that takes the fields by position or name."""
-    arguments, lines, scope = ["self"], [], {"REQUIRED": REQUIRED}
+    arguments = ["self"]
+    lines: list[str] = []
+    scope: dict[str, Any] = {"REQUIRED": REQUIRED}
     optional = False
     for field in fields:
         source = field.name
@@ -244,16 +251,17 @@ def _copier(value: Any) -> Callable[[], Any]:
     """Makes the same value anew, so that instances do not share a default."""
     if isinstance(value, (list, bytearray)):
         return lambda: type(value)(value)
-    parts = [getattr(value, name) for name in value.__slots__]
-    copies = [_copier(part) if hasattr(part, "__fields__") else lambda part=part: part for part in parts]
-    return lambda: type(value)(*[copy() for copy in copies])
+    if hasattr(value, "__fields__"):
+        copies = [_copier(getattr(value, name)) for name in value.__slots__]
+        return lambda: type(value)(*[copy() for copy in copies])
+    return lambda: value
 
 
 def _length(field: str) -> property:
     return property(lambda self: len(getattr(self, field) or ()), doc=f"The length of ``{field}``.")
 
 
-def _eq(self: Any, other: object) -> Any:
+def _eq(self: Any, other: Any) -> Any:
     if other.__class__ is not self.__class__:
         return NotImplemented
     return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
@@ -287,9 +295,9 @@ def _pack_template(self: Any) -> tuple[bytes, list[tuple[int, Placeholder]]]:
     return self.__plan__.pack_template(self)
 
 
-def _unpack(cls: Any, body: Buffer) -> Any:
-    """An instance from a body; raises ``WireError``."""
-    return cls.__plan__.unpack(body)
+def _unpack(cls: Any, body: Buffer, *, exact: bool = False) -> Any:
+    """An instance from a body; with ``exact`` nothing may follow it. Raises ``WireError``."""
+    return cls.__plan__.unpack(body, exact=exact)
 
 
 def _unpack_template(cls: Any, body: Buffer, placeholders: dict[int, Any]) -> Any:

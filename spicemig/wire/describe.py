@@ -20,8 +20,8 @@ from spicemig.wire.kinds import (
     GuardedKind,
     Layout,
     ListKind,
-    PointerKind,
     Pointed,
+    PointerKind,
     RecordKind,
     Rest,
     Rows,
@@ -66,7 +66,9 @@ def overview(catalogue: Catalogue) -> str:
         if channel != before:
             kind = CHANNEL_TYPES.get(channel)
             note = f"channel type {kind}" if kind else f"numbers up to {BASE_LAST}, on every channel"
-            note = {"agent": "inside the main channel", "stream": "the guest's video device"}.get(channel, note)
+            note = {"agent": "inside the main channel", "stream": "the guest's video device"}.get(
+                channel, note
+            )
             lines += ["", f"{channel} ({note})"] if lines else [f"{channel} ({note})"]
             before = channel
         line = f"  {'to ' + to:<10}{number:>4}  {cls.__name__:<26}{_summary(cls)}"

@@ -157,7 +157,9 @@ class LzPltData:
     flags: Annotated[u8, BitmapFlags]
     data_size: u32 = length_of("data")
     palette_id: Annotated[u64 | None, When("flags", has=BitmapFlags.PAL_FROM_CACHE)] = None
-    palette: Annotated[Palette, Pointer(), When("flags", lacks=BitmapFlags.PAL_FROM_CACHE)] = None
+    palette: Annotated[
+        Palette | None, Pointer(required=True), When("flags", lacks=BitmapFlags.PAL_FROM_CACHE)
+    ] = None
     data: Annotated[Buffer, Counted("data_size")] = b""
 
 
@@ -262,7 +264,9 @@ class LineAttr:
     """How a line is dashed: lengths in 28.4 fixed point."""
 
     flags: Annotated[u8, LineFlags] = 0
-    style: Annotated[list[i32] | None, Pointed(size=u8, optional=True), When("flags", has=LineFlags.STYLED)] = None
+    style: Annotated[
+        list[i32] | None, Pointed(size=u8, optional=True), When("flags", has=LineFlags.STYLED)
+    ] = None
 
 
 @record
@@ -324,9 +328,15 @@ class String:
         Switch(
             "flags",
             {
-                StringFlags.RASTER_A1: Annotated[list[Annotated[RasterGlyphA1, Pointer()]], Counted("length")],
-                StringFlags.RASTER_A4: Annotated[list[Annotated[RasterGlyphA4, Pointer()]], Counted("length")],
-                StringFlags.RASTER_A8: Annotated[list[Annotated[RasterGlyphA8, Pointer()]], Counted("length")],
+                StringFlags.RASTER_A1: Annotated[
+                    list[Annotated[RasterGlyphA1, Pointer()]], Counted("length")
+                ],
+                StringFlags.RASTER_A4: Annotated[
+                    list[Annotated[RasterGlyphA4, Pointer()]], Counted("length")
+                ],
+                StringFlags.RASTER_A8: Annotated[
+                    list[Annotated[RasterGlyphA8, Pointer()]], Counted("length")
+                ],
             },
             mask=7,
         ),

@@ -124,14 +124,16 @@ def sub_messages(body: memoryview, offset: int) -> tuple[tuple[int, memoryview],
     first = offset + LIST_COUNT.size
     if count * 4 > len(body) - first:
         raise WireError("base.List", "", offset, f"a length of {count} does not fit into the body")
-    found = []
+    found: list[tuple[int, memoryview]] = []
     for (place,) in Struct("<I").iter_unpack(body[first : first + 4 * count]):
         if place + SUB_HEADER.size > len(body):
             raise WireError("base.List", f"[{len(found)}]", place, "the sub-message is outside the body")
         number, size = SUB_HEADER.unpack_from(body, place)
         start = place + SUB_HEADER.size
         if size > len(body) - start:
-            raise WireError("base.List", f"[{len(found)}]", place, f"a size of {size} does not fit into the body")
+            raise WireError(
+                "base.List", f"[{len(found)}]", place, f"a size of {size} does not fit into the body"
+            )
         found.append((number, body[start : start + size]))
     return tuple(found)
 
@@ -172,7 +174,9 @@ def frame_body(number: int, parts: list[Buffer], mini: bool, serial: int) -> lis
 
 def _framed(number: int, parts: list[Any], mini: bool, serial: int, sub_list_offset: int = 0) -> list[Buffer]:
     size = sum(map(len, parts))
-    header = HEADER_MINI.pack(number, size) if mini else HEADER_FULL.pack(serial, number, size, sub_list_offset)
+    header = (
+        HEADER_MINI.pack(number, size) if mini else HEADER_FULL.pack(serial, number, size, sub_list_offset)
+    )
     if parts and type(parts[0]) is bytes:
         parts[0] = header + parts[0]
     else:

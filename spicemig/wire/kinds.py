@@ -110,7 +110,14 @@ class Rows(Layout):
 
 @dataclass(frozen=True)
 class Pointer:
-    """The offset in the body at which the value is; it may be null if the annotation has ``| None``."""
+    """
+    The offset in the body at which the value is.
+
+    It may be null if the annotation has ``| None``, unless ``required``: then only
+    a :class:`When` makes it None.
+    """
+
+    required: bool = False
 
 
 class When:
@@ -142,7 +149,7 @@ class When:
 
 
 class Switch:
-    """Says that the kind of a field depends on an earlier one; with no arm for it there is nothing, and None."""
+    """Says that an earlier field chooses the kind; where it chooses none, there is nothing, and None."""
 
     def __init__(self, tag: str, arms: Mapping[int, Any], *, mask: int = -1) -> None:
         self.tag = tag
@@ -238,7 +245,9 @@ class Placeholder:
 def kind_of(annotation: Any) -> Any:
     """The kind that an annotation asks for; ``TypeError`` if it asks for none."""
     if isinstance(annotation, str):
-        raise TypeError(f"the annotation {annotation!r} is text: no 'from __future__ import annotations' here")
+        raise TypeError(
+            f"the annotation {annotation!r} is text: no 'from __future__ import annotations' here"
+        )
     marks: tuple[Any, ...] = ()
     if typing.get_origin(annotation) is Annotated:
         annotation, *rest = typing.get_args(annotation)
@@ -269,7 +278,9 @@ def _kind(base: Any, optional: bool, marks: tuple[Any, ...]) -> Any:
         if isinstance(mark, Switch):
             return SwitchKind(mark.tag, {tag: kind_of(arm) for tag, arm in mark.arms.items()}, mark.mask)
         if isinstance(mark, Pointer):
-            return PointerKind(_kind(base, False, tuple(m for m in marks if m is not mark)), optional)
+            return PointerKind(
+                _kind(base, False, tuple(m for m in marks if m is not mark)), optional and not mark.required
+            )
         if isinstance(mark, Scalar):
             enums = [m for m in marks if isinstance(m, type) and issubclass(m, Enum)]
             return replace(mark, enum=enums[0]) if enums else mark

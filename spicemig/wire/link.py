@@ -34,7 +34,9 @@ MAX_CAPS_WORDS = 1024  # of each kind
 
 RESULT = Struct("<I")  # LinkError, and the mechanism before the ticket
 
-MESS_HEAD = Struct("<IBBIII")  # connection id, channel type and id, words of common and of channel caps, their offset
+MESS_HEAD = Struct(
+    "<IBBIII"
+)  # connection id, channel type and id, words of common and of channel caps, their offset
 REPLY_HEAD = Struct(f"<I{PUBLIC_KEY_BYTES}sIII")
 
 
@@ -57,7 +59,8 @@ class LinkMess:
     def unpack(cls, body: Buffer) -> LinkMess:
         """From what follows the link header; raises :class:`WireError`."""
         head, common, channel = _unpacked("LinkMess", MESS_HEAD, body)
-        return cls(*head, common, channel)
+        connection_id, channel_type, channel_id = head
+        return cls(connection_id, channel_type, channel_id, common, channel)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ def _packed(head: Struct, values: tuple[Any, ...], common: Iterable[int], channe
     return HEADER.pack(MAGIC, VERSION_MAJOR, VERSION_MINOR, len(body)) + body
 
 
-def _unpacked(name: str, head: Struct, body: Buffer) -> tuple[tuple[Any, ...], frozenset[int], frozenset[int]]:
+def _unpacked(
+    name: str, head: Struct, body: Buffer
+) -> tuple[tuple[Any, ...], frozenset[int], frozenset[int]]:
     if len(body) < head.size:
         raise WireError(name, "", len(body), "the body ends here")
     *values, common, channel, offset = head.unpack_from(body)

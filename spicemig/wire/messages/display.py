@@ -8,7 +8,22 @@ into a structure ``data`` are fields of the message here.
 
 from typing import Annotated, TypeAlias
 
-from spicemig.wire.declare import Buffer, Counted, Pointer, Rest, When, i32, i64, length_of, message, record, u8, u16, u32, u64
+from spicemig.wire.declare import (
+    Buffer,
+    Counted,
+    Pointer,
+    Rest,
+    When,
+    i32,
+    i64,
+    length_of,
+    message,
+    record,
+    u8,
+    u16,
+    u32,
+    u64,
+)
 from spicemig.wire.drawing import (
     Brush,
     Clip,

@@ -8,8 +8,8 @@ spice-server 0.15.1 sends it.
 
 from typing import Annotated
 
-from spicemig.wire.declare import Counted, Fixed, Pointed, Rest, message, record, u8, u16, u32, u64
 from spicemig.wire import enums
+from spicemig.wire.declare import Counted, Fixed, Pointed, Rest, message, record, u8, u16, u32, u64
 from spicemig.wire.enums import LinkError
 
 
