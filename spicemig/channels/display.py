@@ -344,7 +344,7 @@ class DisplayCore(ChannelCore):
     # moving
 
     def export_state(self) -> bytes:
-        """See :class:`ChannelCore`; call :meth:`flush_all` before. Drawings that wait nevertheless are owed."""
+        """See :class:`ChannelCore`; :meth:`flush_all` comes before, or drawings that wait are owed."""
         state = self.state
         self.pipe.collapse_all()
         state.message_serial = self.common.serial_sent

@@ -135,7 +135,9 @@ class PixmapCache:
 
     def export_state(self) -> bytes:
         """Everything, for the target."""
-        state: Any = PixmapCacheState(cache_id=self.cache_id, size=self.size, images=list(self._images.values()))
+        state: Any = PixmapCacheState(
+            cache_id=self.cache_id, size=self.size, images=list(self._images.values())
+        )
         return state.export_state()
 
     def restore_from(self, data: bytes) -> None:
