@@ -6,12 +6,10 @@ All surfaces keep pixels of four bytes (blue, green, red, and alpha or nothing),
 whatever their format is called, so that every operation is written once.
 """
 
-from typing import Annotated
-
 from PIL import Image
 
-from spicemig.wire.declare import Counted, record, u32
 from spicemig.wire.enums import SurfaceFormat
+from spicemig.wire.messages.migration import PixelBlock
 
 PRIMARY = 0  # the id of the surface that is the screen
 LARGEST_SIDE = 16384  # pixels; so a surface has at most 1 GiB
@@ -29,7 +27,7 @@ class Surface:
 
     __slots__ = ("format", "height", "id", "pixels", "stride", "width")
 
-    def __init__(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB_32) -> None:
+    def __init__(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB32) -> None:
         if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
             raise ValueError(f"a surface of {width} by {height} pixels is not possible")
         self.id = id
@@ -45,7 +43,7 @@ class Surface:
     @property
     def has_alpha(self) -> bool:
         """Whether the fourth byte of a pixel means anything."""
-        return self.format == SurfaceFormat.ARGB_32
+        return self.format == SurfaceFormat.ARGB32
 
     def image(self) -> Image.Image:
         """A Pillow image of its own with these pixels: RGBA if there is alpha, else RGB."""
@@ -54,21 +52,4 @@ class Surface:
         return Image.frombuffer(mode, size, bytes(self.pixels), "raw", raw, self.stride, 1)
 
 
-@record
-class PixelBlock:
-    """
-    A rectangle of pixels of one surface, on its way to another device.
-
-    ``data`` holds ``rows`` rows of ``stride`` bytes; its left upper corner
-    belongs at (``left``, ``top``). ``width`` and ``height`` are those of the surface,
-    so that a block may arrive before the surface has been told of.
-    """
-
-    surface_id: u32
-    top: u32
-    rows: u32
-    stride: u32  # bytes of a row of this block: its columns times four
-    data: Annotated[bytes, Counted(u32)]
-    left: u32 = 0
-    width: u32 = 0
-    height: u32 = 0
+__all__ = ["LARGEST_SIDE", "PIXEL_BYTES", "PRIMARY", "PixelBlock", "Surface"]

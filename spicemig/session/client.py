@@ -59,7 +59,9 @@ class ClientSession:
         self.latency_seconds: float | None = None
         self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
         self.restored: set[ChannelKey] = set()
-        self._unfed: list[Callable[[DisplayCore], None]] | None = None  # for displays that are not restored yet
+        self._unfed: list[Callable[[DisplayCore], None]] | None = (
+            None  # for displays that are not restored yet
+        )
         self._live_displays: set[ChannelKey] = set()
 
     # channels
@@ -95,7 +97,9 @@ class ClientSession:
                 connection_id=self.connection_id,
                 name=self.host.settings.name,
                 uuid=self.host.settings.uuid,
-                channels=self.host.channel_set,
+                channels=[
+                    key for key in self.host.channel_set if key[0] != "main"
+                ],  # a stock client would link it twice
                 supported_mouse_modes=self.host.supported_mouse_modes,
                 current_mouse_mode=self.host.mouse_mode,
                 multi_media_time=self.host.multi_media_time(),

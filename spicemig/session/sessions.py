@@ -115,7 +115,9 @@ class Sessions:
     def admit(self, request: LinkRequest) -> Any:
         """The core for a link that is asked for; raises ``ProtocolError`` with the link error to answer."""
         if (request.channel, request.channel_id) not in self.channel_set:
-            raise ProtocolError(LinkError.CHANNEL_NOT_AVAILABLE, f"no channel {request.channel}:{request.channel_id}")
+            raise ProtocolError(
+                LinkError.CHANNEL_NOT_AVAILABLE, f"no channel {request.channel}:{request.channel_id}"
+            )
         if request.connection_id in self.arrivals:
             client = self._arriving_client(request)
         elif request.connection_id:
@@ -130,7 +132,9 @@ class Sessions:
         if self.stage is not Stage.SERVING and self.stage is not Stage.FROZEN:
             raise ProtocolError(LinkError.ERROR, "no guest is served here now")
         if len(self.clients) >= self.settings.max_clients:
-            raise ProtocolError(LinkError.ERROR, f"{len(self.clients)} clients are connected, the limit of this host")
+            raise ProtocolError(
+                LinkError.ERROR, f"{len(self.clients)} clients are connected, the limit of this host"
+            )
         while True:
             connection_id = secrets.randbits(32)
             if connection_id and connection_id not in self.clients and connection_id not in self.arrivals:
@@ -187,7 +191,10 @@ class Sessions:
         self.clients[client.connection_id] = client
         client.attach(core, protocol)
         self.log.info(
-            "client {client}: channel {channel}:{id} linked", client=client.address, channel=core.channel, id=core.channel_id
+            "client {client}: channel {channel}:{id} linked",
+            client=client.address,
+            channel=core.channel,
+            id=core.channel_id,
         )
         if arrival is not None:
             self._arrived(arrival, core)
@@ -236,7 +243,11 @@ class Sessions:
 
     def ask_mouse_mode(self, mode: int) -> None:
         """A client asks for a mouse mode; what the guest cannot do is not done."""
-        if mode in (MouseMode.SERVER, MouseMode.CLIENT) and mode & self.supported_mouse_modes and mode != self.mouse_mode:
+        if (
+            mode in (MouseMode.SERVER, MouseMode.CLIENT)
+            and mode & self.supported_mouse_modes
+            and mode != self.mouse_mode
+        ):
             self.mouse_mode = MouseMode(mode)
             for client in self.clients.values():
                 if client.main is not None and not client.arriving:
@@ -317,7 +328,9 @@ class Sessions:
 
     def offers(self) -> list[ClientOffer]:
         """What the target must know of every client that could follow."""
-        return [self._offer(client) for client in self._each() if client.main is not None and not client.arriving]
+        return [
+            self._offer(client) for client in self._each() if client.main is not None and not client.arriving
+        ]
 
     def _offer(self, client: ClientSession) -> ClientOffer:
         flags = OfferFlag(0)
@@ -402,7 +415,10 @@ class Sessions:
     def export_host(self) -> bytes:
         """What all clients share, for the target."""
         return CarriedHost(
-            version=CARRIED_HOST_VERSION, mouse_mode=self.mouse_mode, mm_time=self.multi_media_time(), modifiers=self.modifiers
+            version=CARRIED_HOST_VERSION,
+            mouse_mode=self.mouse_mode,
+            mm_time=self.multi_media_time(),
+            modifiers=self.modifiers,
         ).pack()
 
     def client_blocks(self, connection_id: int) -> list[ChannelBlock]:
@@ -459,7 +475,9 @@ class Sessions:
         """Take over the guest as the source stopped it; it does not run yet."""
         carried = CarriedHost.unpack(host_state)
         if carried.version > CARRIED_HOST_VERSION:
-            raise SpicemigError(f"host state of version {carried.version}, this program knows {CARRIED_HOST_VERSION}")
+            raise SpicemigError(
+                f"host state of version {carried.version}, this program knows {CARRIED_HOST_VERSION}"
+            )
         self.stage = Stage.ARRIVING
         self.device.stop()
         self.device.restore(device_state)
@@ -518,7 +536,12 @@ class Sessions:
         arrival = self.arrivals.get(client.connection_id)
         if client.main is None or client.main.seamless_answered:
             return
-        if arrival is not None and arrival.seamless and version <= SEAMLESS_VERSION and self.stage is Stage.ARRIVING:
+        if (
+            arrival is not None
+            and arrival.seamless
+            and version <= SEAMLESS_VERSION
+            and self.stage is Stage.ARRIVING
+        ):
             client.main.seamless_ack()
         else:
             if arrival is not None:

@@ -10,7 +10,7 @@ messages are the tables of :mod:`spicemig.migration.stages`.
 from enum import IntEnum, IntFlag
 from typing import Annotated
 
-from spicemig.wire.declare import Counted, Fixed, Rest, message, record, u8, u16, u32, u64
+from spicemig.wire.declare import Buffer, Counted, Fixed, Rest, message, record, u8, u16, u32, u64
 
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES = 1 << 20  # no message of this channel has a longer body
@@ -151,13 +151,21 @@ class ClientChanged:
 
 @message("migration", to="server", number=104)
 class PixelBlock:
-    """Whole rows of pixels of one surface, newer than all that were sent before."""
+    """
+    A rectangle of pixels of one surface, newer than all that were sent before.
+
+    The surface's own size is told with every block, so that pixels may come
+    before the commands that made the surface.
+    """
 
     surface_id: u32
+    width: u32  # of the surface, in pixels
+    height: u32
+    left: u32  # where the rectangle begins
     top: u32
     rows: u32
-    stride: u32  # bytes
-    data: Annotated[bytes, Rest()]  # rows * stride bytes
+    stride: u32  # bytes of a row of the rectangle
+    data: Annotated[Buffer, Rest()]  # rows * stride bytes
 
 
 @message("migration", to="server", number=105)
