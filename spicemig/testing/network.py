@@ -75,6 +75,14 @@ class MemoryTransport:
         """This end's address."""
         return self.here
 
+    # what TLS, laid over it, takes it to have
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing is delayed here."""
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Nothing dies unnoticed here."""
+
     # IConsumer and IPushProducer
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
