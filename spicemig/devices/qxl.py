@@ -24,7 +24,7 @@ from spicemig.devices.raster.kernels import PUT, copy_rect
 from spicemig.devices.raster.pending import Raster
 from spicemig.devices.surfaces import PIXEL_BYTES, PRIMARY, PixelBlock, Surface
 from spicemig.errors import GuestError, WireError
-from spicemig.wire.declare import Counted, record, u8, u16, u32, u64
+from spicemig.wire.declare import Counted, i16, record, u8, u16, u32, u64
 from spicemig.wire.enums import SurfaceFormat
 from spicemig.wire.messages.display import MonitorsConfig
 
@@ -48,8 +48,8 @@ class SurfaceDescription:
 class CursorDescription:
     """A :class:`CursorState`; a ``type`` of 255 says that there is no shape."""
 
-    x: u16
-    y: u16
+    x: i16
+    y: i16
     visible: u8
     trail_length: u16
     trail_frequency: u16
@@ -74,14 +74,13 @@ class DeviceState:
 
 
 NO_SHAPE = 255
-_SIGN = 0x10000  # cursor places are 16 bits with a sign
 
 
 def _described(cursor: CursorState) -> CursorDescription:
     shape = cursor.shape or CursorShape(0, NO_SHAPE, 0, 0, 0, 0, b"")
     return CursorDescription(
-        x=cursor.x % _SIGN,
-        y=cursor.y % _SIGN,
+        x=cursor.x,
+        y=cursor.y,
         visible=int(cursor.visible),
         trail_length=cursor.trail_length,
         trail_frequency=cursor.trail_frequency,
@@ -93,10 +92,6 @@ def _described(cursor: CursorState) -> CursorDescription:
         hot_spot_y=shape.hot_spot_y,
         data=shape.data,
     )
-
-
-def _signed(value: int) -> int:
-    return value - _SIGN if value >= _SIGN // 2 else value
 
 
 def _cursor_of(told: CursorDescription) -> CursorState:
@@ -112,7 +107,7 @@ def _cursor_of(told: CursorDescription) -> CursorState:
             bytes(told.data),
         )
     return CursorState(
-        shape, _signed(told.x), _signed(told.y), bool(told.visible), told.trail_length, told.trail_frequency
+        shape, told.x, told.y, bool(told.visible), told.trail_length, told.trail_frequency
     )
 
 
@@ -146,7 +141,7 @@ class QXLDevice:
 
     # what guests call
 
-    def create_primary(self, width: int, height: int, format: int = SurfaceFormat.XRGB_32) -> None:
+    def create_primary(self, width: int, height: int, format: int = SurfaceFormat.XRGB32) -> None:
         """Make the surface that is the screen."""
         self.create_surface(PRIMARY, width, height, format)
 
@@ -154,7 +149,7 @@ class QXLDevice:
         """Take the screen away."""
         self.destroy_surface(PRIMARY)
 
-    def create_surface(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB_32) -> None:
+    def create_surface(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB32) -> None:
         """Make a surface to draw on; it is black."""
         self._put(self._take_surface, Surface(id, width, height, format))
 
@@ -407,7 +402,7 @@ class QXLDevice:
 
 
 def _possible_surface(
-    where: str, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB_32
+    where: str, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB32
 ) -> Surface:
     try:
         return Surface(id, width, height, format)

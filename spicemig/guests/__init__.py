@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Plugins that provide guests."""
+"""Machines on display: plugins that draw through a device and get what clients type and point."""

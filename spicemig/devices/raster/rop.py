@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from spicemig.wire.enums import RopDescriptor
+from spicemig.wire.enums import Ropd
 
 # of several operations in one descriptor the first counts, as at the client
-_OPERATIONS: tuple[tuple[RopDescriptor, Callable[[int, int], int]], ...] = (
-    (RopDescriptor.OP_PUT, lambda source, below: source),
-    (RopDescriptor.OP_OR, lambda source, below: source | below),
-    (RopDescriptor.OP_AND, lambda source, below: source & below),
-    (RopDescriptor.OP_XOR, lambda source, below: source ^ below),
-    (RopDescriptor.OP_BLACKNESS, lambda source, below: 0),
-    (RopDescriptor.OP_WHITENESS, lambda source, below: 1),
-    (RopDescriptor.OP_INVERS, lambda source, below: 1 - below),
+_OPERATIONS: tuple[tuple[Ropd, Callable[[int, int], int]], ...] = (
+    (Ropd.OP_PUT, lambda source, below: source),
+    (Ropd.OP_OR, lambda source, below: source | below),
+    (Ropd.OP_AND, lambda source, below: source & below),
+    (Ropd.OP_XOR, lambda source, below: source ^ below),
+    (Ropd.OP_BLACKNESS, lambda source, below: 0),
+    (Ropd.OP_WHITENESS, lambda source, below: 1),
+    (Ropd.OP_INVERS, lambda source, below: 1 - below),
 )
 
 
@@ -40,8 +40,8 @@ def truth_table(descriptor: int, inverted_source: int) -> int:
         for below in (0, 1):
             bit = operation(
                 source ^ bool(descriptor & inverted_source),
-                below ^ bool(descriptor & RopDescriptor.INVERS_DEST),
+                below ^ bool(descriptor & Ropd.INVERS_DEST),
             )
-            bit ^= bool(descriptor & RopDescriptor.INVERS_RES)
+            bit ^= bool(descriptor & Ropd.INVERS_RES)
             table |= bit << (2 * source + below)
     return table
