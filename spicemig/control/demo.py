@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageChops
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
 
@@ -40,6 +40,7 @@ LOOPBACK = "127.0.0.1"
 DRAWS_PER_SECOND = 200
 START_SECONDS = 20.0
 SETTLE_SECONDS = 0.6  # of ordinary life between two handovers
+ARRIVAL_SECONDS = 5.0  # of the client, after the report
 COMPARISONS = 5  # of the pictures, before they count as different
 PERSON_SECONDS = 0.02  # between two things that the client does
 
@@ -262,10 +263,11 @@ class Demo:
             problems = "; ".join(f"{each['text']} ({each['hint']})" for each in report["problems"])
             logs = "".join(server.log.read_text() for server in self.servers)
             raise DemoFailed(f"the migration {report['outcome']} at {report['stage']}: {problems}\n{logs}")
-        if len(self.client.moves) == known:
-            raise DemoFailed("the migration completed, but the client noticed nothing")
+        try:
+            await self.client.until(lambda: self._has_arrived(known), ARRIVAL_SECONDS)
+        except (TimeoutError, ConnectionError) as error:
+            raise DemoFailed(f"the migration completed, but the client did not arrive: {error!r}") from error
         move = self.client.moves[-1]
-        await self.client.until(lambda: move.done and move.after and move.after.first_draw, 5.0)
         for name, count in self.client.counters.surprises().items():
             if count != surprises[name]:
                 self.lost.append(
@@ -281,6 +283,13 @@ class Demo:
             "pause_ms": None if move.pause_seconds is None else round(move.pause_seconds * 1000, 3),
             "link_ms": None if move.link_seconds is None else round(move.link_seconds * 1000, 3),
         }
+
+    def _has_arrived(self, known: int) -> bool:
+        """Whether one more move than those known is over, and the new host has drawn something."""
+        if len(self.client.moves) == known:
+            return False
+        move = self.client.moves[-1]
+        return bool(move.done and move.after and move.after.first_draw)
 
     async def _compare(self, server: Server, where: str) -> None:
         """The client's picture must be the guest's. That draws on, so all that the client shows counts."""

@@ -104,8 +104,8 @@ class Credentials:
     def _check_pair(self) -> None:
         context = SSL.Context(SSL.TLS_METHOD)
         context.use_certificate(self.chain[0])
-        context.use_privatekey(self.key)
         try:
+            context.use_privatekey(self.key)
             context.check_privatekey()
         except SSL.Error as error:
             reason = f"{self.settings.key} is not the key of {self.settings.certificate}"

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tests of the daemon as a whole, on a reactor that opens nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from OpenSSL import crypto
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from spicemig.control.certificates import Authority
+from spicemig.control.interfaces import IHost
+from spicemig.daemons.config import Settings
+from spicemig.daemons.migrations import Door, guest_versions
+from spicemig.daemons.service import Daemon, StartError
+from spicemig.daemons.tls import Credentials, bears_name, names_in
+from spicemig.errors import ConfigError, LinkError, MigrationError, ProtocolError
+
+MIGRATION = """
+[tls]
+certificate = host.pem
+key = host.key
+ca = ca.pem
+[migration]
+ticket_file = secret
+listen = tcp:5950
+"""
+
+
+class BusyReactor(MemoryReactorClock):
+    """Somebody else listens on every TCP port."""
+
+    def listenTCP(self, port: int, *args: Any, **named: Any) -> Any:
+        raise CannotListenError("", port, OSError(98, "Address already in use"))
+
+
+class DaemonCase(SynchronousTestCase):
+    """Makes daemons in a directory of their own."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.reactor = MemoryReactorClock()
+
+    def settings(self, text: str = "", daemon: str = "source", *overrides: str) -> Settings:
+        """Settings with certificates and secrets beside them."""
+        authority = Authority(self.directory)
+        authority.issue("host", "a.example", "127.0.0.1")
+        (self.directory / "secret").write_text("between hosts\n")
+        (self.directory / "ticket").write_text("of clients\nsecond line\n")
+        file = self.directory / "spicemig.ini"
+        file.write_text("[server]\nstate_dir = state\ncontrol = run/control.sock\n" + text)
+        return Settings.read(file, daemon, overrides)
+
+    def daemon(self, text: str = "", daemon: str = "source", *overrides: str) -> Daemon:
+        """A daemon that was started."""
+        made = Daemon(self.settings(text, daemon, *overrides), self.reactor)
+        made.startService()
+        self.addCleanup(lambda: made.running and self.successResultOf(made.stopService()))
+        return made
+
+
+class StartTests(DaemonCase):
+    """How daemons begin, and how they fail to."""
+
+    def test_nothing_opened(self) -> None:
+        """Making a daemon opens and writes nothing."""
+        settings = self.settings()
+        Daemon(settings, self.reactor)
+        self.assertEqual((self.reactor.tcpServers, self.reactor.unixServers), ([], []))
+        self.assertFalse(settings.server.state_dir.exists())
+
+    def test_source(self) -> None:
+        """A source serves its guest at once and owns it on disk too."""
+        daemon = self.daemon()
+        verifyObject(IHost, daemon)
+        status = daemon.status()
+        self.assertEqual((status["stage"], status["owner"], status["epoch"]), ("serving", True, 1))
+        self.assertEqual(status["guest"], {"kind": "demo"})
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5900])
+
+    def test_target(self) -> None:
+        """A target begins without a guest, and listens for hosts."""
+        status = self.daemon(MIGRATION, "target").status()
+        self.assertEqual((status["stage"], status["owner"], status["guest"]), ("empty", False, None))
+        self.assertEqual(sorted(server[0] for server in self.reactor.tcpServers), [5900, 5950])
+
+    def test_control_socket(self) -> None:
+        """Nobody but the daemon's user may open the control socket, or the directories that were made."""
+        self.daemon()
+        path, _factory, _backlog, mode, lock = self.reactor.unixServers[0]
+        self.assertEqual((Path(path).name, mode, lock), ("control.sock", 0o600, True))
+        self.assertEqual((self.directory / "run").stat().st_mode & 0o777, 0o700)
+        self.assertEqual((self.directory / "state").stat().st_mode & 0o777, 0o700)
+
+    def test_given_away(self) -> None:
+        """A source that gave its guest away does not start it again until the operator says so."""
+        first = self.daemon()
+        first.epochs.write(first.epochs.current.given_away(2, b"\x01" * 16))
+        self.successResultOf(first.stopService())
+        again = self.daemon()
+        self.assertEqual(again.status()["guest"], None)
+        self.assertIn("demo", again.recover())
+        self.assertEqual(again.status()["guest"], {"kind": "demo"})
+        self.assertTrue(again.epochs.current.owner)
+
+    def test_nothing_to_recover(self) -> None:
+        """A host that serves its guest has nothing to recover."""
+        self.assertRaises(MigrationError, self.daemon().recover)
+
+    def test_same_uuid(self) -> None:
+        """The UUID that was made at the first start is kept."""
+        first = self.daemon()
+        uuid = first.status()["uuid"]
+        self.successResultOf(first.stopService())
+        self.assertEqual(self.daemon().status()["uuid"], uuid)
+
+    def test_port_taken(self) -> None:
+        """A port that is taken ends the program with status 1, naming the option."""
+        self.reactor = BusyReactor()
+        daemon = Daemon(self.settings(), self.reactor)
+        error = self.assertRaises(StartError, daemon.startService)
+        self.assertIn("[listen] plain", str(error))
+        self.assertIsInstance(error, SystemExit)
+        self.flushLoggedErrors()
+
+    def test_damaged_epoch(self) -> None:
+        """A state that cannot be understood is not guessed at."""
+        (self.directory / "state").mkdir()
+        (self.directory / "state" / "epoch.json").write_text("{")
+        daemon = Daemon(self.settings(), self.reactor)
+        self.assertIn("epoch.json", str(self.assertRaises(StartError, daemon.startService)))
+
+
+class EndTests(DaemonCase):
+    """How daemons leave."""
+
+    def test_stop(self) -> None:
+        """Stopping ends the guest, and nothing is left on the reactor."""
+        daemon = self.daemon()
+        self.successResultOf(daemon.stopService())
+        self.assertEqual(daemon.sessions.stage.value, "empty")
+        self.assertEqual(daemon.listeners.addresses(), {"plain": [], "control": []})
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class TicketTests(DaemonCase):
+    """The ticket of clients."""
+
+    def test_none_set(self) -> None:
+        """Without a ticket nobody is let in."""
+        ticket = self.daemon().sessions.ticket
+        self.assertFalse(ticket.check(b"", 0.0))
+
+    def test_file(self) -> None:
+        """The first line of the file is the ticket; SIGHUP reads it again."""
+        daemon = self.daemon("[auth]\nticket_file = ticket\nticket_expires_seconds = 5\n")
+        self.assertTrue(daemon.sessions.ticket.check(b"of clients", 4.0))
+        self.assertFalse(daemon.sessions.ticket.check(b"of clients", 6.0))
+        (self.directory / "ticket").write_text("a new one\n")
+        daemon.reload()
+        self.assertTrue(daemon.sessions.ticket.check(b"a new one", 4.0))
+
+    def test_reload_fails(self) -> None:
+        """If the file cannot be read again, the ticket stays."""
+        daemon = self.daemon("[auth]\nticket_file = ticket\n")
+        (self.directory / "ticket").unlink()
+        daemon.reload()
+        self.assertTrue(daemon.sessions.ticket.check(b"of clients", 4.0))
+
+    def test_set(self) -> None:
+        """The ticket can be set for a time, and taken away."""
+        daemon = self.daemon()
+        daemon.set_ticket(b"x", 10)
+        self.assertTrue(daemon.sessions.ticket.check(b"x", 9.0))
+        self.assertFalse(daemon.sessions.ticket.check(b"x", 11.0))
+        daemon.set_ticket(None, None)
+        self.assertFalse(daemon.sessions.ticket.check(b"x", 0.0))
+
+    def test_mode_none(self) -> None:
+        """Tickets can be switched off."""
+        self.assertIsNone(self.daemon("[auth]\nmode = none\n").sessions.ticket)
+
+
+class MigrateTests(DaemonCase):
+    """What keeps a handover from being started."""
+
+    def test_whereto(self) -> None:
+        """Without HOST:PORT and peer it is not known where to go."""
+        self.assertRaises(ValueError, self.daemon().migrate, None, None, None, False, None)
+        self.assertRaises(ValueError, self.daemon().migrate, "nonsense", None, None, False, None)
+
+    def test_no_certificates(self) -> None:
+        """A host that cannot prove itself is told what to set."""
+        error = self.assertRaises(MigrationError, self.daemon().migrate, "b:1", None, None, False, None)
+        self.assertIn("[tls]", error.hint)
+
+    def test_doctor(self) -> None:
+        """The doctor finds what is missing, and finds nothing when all is there."""
+        wrong = [check["check"] for check in self.daemon().doctor() if not check["ok"]]
+        self.assertEqual(wrong, ["ports", "certificate", "tickets", "tickets"])
+        self.reactor = MemoryReactorClock()
+        daemon = self.daemon(MIGRATION + "[auth]\nticket_file = ticket\n")
+        soon = [check["detail"] for check in daemon.doctor() if not check["ok"]]
+        self.assertEqual(len(soon), 1)
+        self.assertIn("expires on", soon[0])  # the certificates of this test live for two days
+
+    def test_kinds(self) -> None:
+        """A target takes the guests that are installed, or the one kind that it names."""
+        self.assertIn("demo", guest_versions(self.settings(MIGRATION, "target")))
+        self.assertEqual(
+            list(guest_versions(self.settings(MIGRATION, "target", "guest.kind=demo"))), ["demo"]
+        )
+
+
+class DoorTests(DaemonCase):
+    """Who may hand a guest over to this host."""
+
+    def admit(self, host: str = "127.0.0.1", channel: str = "migration", *overrides: str) -> Any:
+        settings = self.settings(MIGRATION, "target", *overrides)
+        certificate = crypto.load_certificate(crypto.FILETYPE_PEM, (self.directory / "host.pem").read_bytes())
+        transport = SimpleNamespace(
+            getPeer=lambda: IPv4Address("TCP", host, 1), getPeerCertificate=lambda: certificate
+        )
+        door = Door(settings, SimpleNamespace(admit=lambda request: "core"), b"secret")
+        self.door = door
+        return door.admit(SimpleNamespace(channel=channel, transport=transport))
+
+    def refusal(self, *args: str) -> LinkError:
+        return self.assertRaises(ProtocolError, self.admit, *args).code
+
+    def test_right(self) -> None:
+        """A host of this machine with a certificate of the CA is let in by default."""
+        self.assertEqual(self.admit(), "core")
+        self.assertTrue(self.door.authenticate(None, b"secret", 0.0))
+        self.assertFalse(self.door.authenticate(None, b"other", 0.0))
+
+    def test_network(self) -> None:
+        """A host from outside allow_from is refused."""
+        self.assertEqual(self.refusal("192.0.2.1"), LinkError.PERMISSION_DENIED)
+        self.assertEqual(self.admit("192.0.2.1", "migration", "migration.allow_from=192.0.2.0/24"), "core")
+
+    def test_names(self) -> None:
+        """With accept_names set, the certificate must bear one of them."""
+        self.assertEqual(self.refusal("127.0.0.1", "migration", "migration.accept_names=b.example"), 7)
+        self.assertEqual(self.admit("127.0.0.1", "migration", "migration.accept_names=x A.example"), "core")
+
+    def test_clients(self) -> None:
+        """The port for hosts is none for clients."""
+        self.assertEqual(self.refusal("127.0.0.1", "main"), LinkError.CHANNEL_NOT_AVAILABLE)
+
+
+class CredentialsTests(DaemonCase):
+    """Certificates and keys are checked before anything is opened."""
+
+    def test_right(self) -> None:
+        """All contexts can be made, and the names are known."""
+        credentials = Credentials(self.settings(MIGRATION))
+        for context in (credentials.for_clients(), credentials.for_sources()):
+            context.getContext()
+        credentials.for_target("a.example")
+        credentials.for_target("127.0.0.1")
+        self.assertEqual(names_in(credentials.chain[0]), {"a.example", "127.0.0.1"})
+        self.assertTrue(bears_name(credentials.chain[0], []))
+
+    def test_tls_1_3(self) -> None:
+        """The oldest version can be raised."""
+        Credentials(self.settings(MIGRATION, "source", "tls.minimum_version=1.3")).for_clients().getContext()
+
+    def mistake(self, option: str, text: str) -> ConfigError:
+        settings = self.settings(MIGRATION)
+        getattr(settings.tls, option).write_text(text)
+        return self.assertRaises(ConfigError, Credentials, settings)
+
+    def test_damaged(self) -> None:
+        """A file that is no certificate or key is named with its option."""
+        for option in ("certificate", "key", "ca"):
+            error = self.mistake(option, "nonsense")
+            self.assertEqual((error.section, error.option), ("tls", option))
+        broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        self.assertEqual(self.mistake("certificate", broken).option, "certificate")
+
+    def test_other_key(self) -> None:
+        """A key that does not belong to the certificate is found."""
+        settings = self.settings(MIGRATION)
+        _, other = Authority(self.directory).issue("other", "a.example")
+        settings.tls.key.write_bytes(other.read_bytes())
+        self.assertEqual(self.assertRaises(ConfigError, Credentials, settings).option, "key")
