@@ -97,7 +97,7 @@ class InputsCore(ChannelCore):
     def key_scancode(self, message: Any) -> Iterator[Event]:
         data = bytes(message.data)
         for code in split_scancodes(data):
-            if _released(code):
+            if goes_up(code):
                 self._went_up(code)
             else:
                 self._went_down(code)
@@ -153,7 +153,8 @@ def _bytes_of(code: int) -> bytes:
     return code.to_bytes(4, "little").rstrip(b"\0")
 
 
-def _released(code: int) -> bool:
+def goes_up(code: int) -> bool:
+    """Whether this code says that a key went up."""
     data = _bytes_of(code)
     return bool(data) and bool(data[-1] & RELEASE)
 

@@ -23,6 +23,7 @@ from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.carried import CarriedChannel
 from spicemig.wire.capabilities import MainCap
+from spicemig.wire.enums import MouseMode
 
 if TYPE_CHECKING:
     from spicemig.channels.tickets import TicketVerifier
@@ -122,6 +123,7 @@ class ClientSession:
     def _start(self, core: Any) -> None:
         core.start(self.host.clock.seconds())
         if core.channel == "cursor":
+            core.client_leads = self.host.mouse_mode == MouseMode.CLIENT
             core.init(self.host.device.cursor_state())
         self.flush(core)
 
@@ -316,6 +318,15 @@ class ClientSession:
         """Tell the displays of new heads."""
         self._show(lambda core: core.monitors(config))
 
+    def set_mouse_mode(self, supported: int, current: int) -> None:
+        """Tell the client of the mouse modes; in client mode it moves its cursor itself."""
+        for core in list(self.cores.values()):
+            if core.channel == "cursor":
+                core.client_leads = current == MouseMode.CLIENT
+            elif core.channel == "main" and not core.parked:
+                core.set_mouse_mode(supported, current)
+                self.flush(core)
+
     def cursor(self, command: Any) -> None:
         """Give the cursor channels a command."""
         for (channel, _id), core in list(self.cores.items()):
@@ -369,6 +380,7 @@ class ClientSession:
             self.restored.add(key)
             if key[0] == "display":
                 self._live_displays.add(key)
+        self.set_mouse_mode(self.host.supported_mouse_modes, self.host.mouse_mode)
         for key in opened:
             core = self.cores[key]
             if key[0] == "display":

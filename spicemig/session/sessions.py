@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from spicemig.channels import events
+from spicemig.channels.inputs import goes_up, split_scancodes
 from spicemig.devices.interfaces import IDevice, IDisplay, IGuest
 from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.session.arrivals import Arrival
@@ -249,10 +250,8 @@ class Sessions:
             and mode != self.mouse_mode
         ):
             self.mouse_mode = MouseMode(mode)
-            for client in self.clients.values():
-                if client.main is not None and not client.arriving:
-                    client.main.set_mouse_mode(self.supported_mouse_modes, self.mouse_mode)
-                    client.flush(client.main)
+            for client in self._each():
+                client.set_mouse_mode(self.supported_mouse_modes, self.mouse_mode)
 
     def multi_media_time(self) -> int:
         """The multimedia clock in ms; it goes on over a handover."""
@@ -271,8 +270,8 @@ class Sessions:
             case events.KeyModifiers():
                 self._set_modifiers(guest.modifiers(event.mask))
             case events.Scancodes():
-                for code in event.data:
-                    guest.key_up(code & 0x7F) if code & 0x80 else guest.key_down(code)
+                for code in split_scancodes(event.data):
+                    (guest.key_up if goes_up(code) else guest.key_down)(code)
             case events.PointerMoved():
                 if self.mouse_mode == MouseMode.SERVER:
                     guest.pointer_moved(event.dx, event.dy, event.buttons)
