@@ -82,8 +82,7 @@ class ChannelConnection(Protocol):
             self.traffic.linked = self.session.clock.seconds()
             self._early = bytes(self.agreed.leftover)
             self.park()
-            linked, self.linked = self.linked, Deferred()
-            linked.callback(self)
+            self.linked.callback(self)
 
     def park(self) -> None:
         """Read nothing more until somebody serves this connection."""
@@ -130,9 +129,8 @@ class ChannelConnection(Protocol):
         self.closed.callback(None)
 
     def _fail(self, reason: Failure) -> None:
-        linked, self.linked = self.linked, Deferred()
-        if not linked.called:
-            linked.errback(reason)
+        if not self.linked.called:
+            self.linked.errback(reason)
 
     def _write(self, buffers: list) -> None:
         if buffers:

@@ -83,6 +83,9 @@ class Abilities:
         return channel.capabilities - withheld
 
 
+STOCK = Abilities()
+
+
 class SessionOver(ConnectionError):
     """The main channel is gone, and the session with it."""
 
@@ -103,7 +106,7 @@ class ViewerSession:
         password: bytes = b"",
         clock: Any = None,
         *,
-        abilities: Abilities = Abilities(),
+        abilities: Abilities = STOCK,
         link_seconds: float = LINK_SECONDS,
     ) -> None:
         if clock is None:
@@ -439,6 +442,7 @@ class ViewerSession:
         self.handover = None
         self.address = address
         move.done = self.clock.seconds()
+        self.moves.append(move)
         self.tell(events.Moved(str(address), move.how))
 
     def _display_traffic(self) -> Traffic | None:
@@ -509,4 +513,4 @@ class _Waiter:
             self.result.callback(value)
 
 
-__all__ = ["Abilities", "SessionOver", "TimeoutError", "ViewerSession"]
+__all__ = ["STOCK", "Abilities", "SessionOver", "TimeoutError", "ViewerSession"]

@@ -18,7 +18,7 @@ from spicemig.channels.keys import KeyPool, TicketKey
 from spicemig.channels.protocol import LinkFactory
 from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import Address
-from spicemig.client.session import Abilities, ViewerSession
+from spicemig.client.session import STOCK, Abilities, ViewerSession
 from spicemig.devices.qxl import QXLDevice
 from spicemig.migration.epoch import EpochFile
 from spicemig.migration.protocol import Migrations
@@ -32,6 +32,8 @@ from spicemig.wire.declare import CHANNEL_TYPES
 PORT = 5900
 MIGRATION_PORT = 5999
 SECRET = b"between hosts"
+SETTINGS = SessionSettings(image_compression="lz4")
+HANDOVERS = HandoverSettings()
 
 
 class OneKey(KeyPool):
@@ -49,6 +51,17 @@ class OneKey(KeyPool):
         return OneKey._key
 
 
+class _Door:
+    """Takes links of the migration channel only."""
+
+    def __init__(self, migrations: Migrations) -> None:
+        self.admit = migrations.admit
+
+    def authenticate(self, request: Any, password: bytes, now: float) -> bool:
+        """Whether the other host knows the secret."""
+        return password == SECRET
+
+
 class Host:
     """One daemon's inside: sessions, handovers and listeners on a :class:`MemoryNetwork`."""
 
@@ -60,8 +73,8 @@ class Host:
         *,
         make_guest: Callable[[str], Any] = lambda kind: ListGuest(),
         ticket: bytes | None = None,
-        settings: SessionSettings = SessionSettings(image_compression="lz4"),
-        handovers: HandoverSettings = HandoverSettings(),
+        settings: SessionSettings = SETTINGS,
+        handovers: HandoverSettings = HANDOVERS,
     ) -> None:
         self.name = name
         self.network = network
@@ -80,10 +93,9 @@ class Host:
         self.migrations = Migrations(
             self.sessions, self.epochs, self._facts, handovers, clock, network.endpoint, SECRET
         )
-        self.sessions.migration_link = self.migrations.admit
-        self.sessions.migration_ticket = SECRET
-        for port, secure in ((PORT, False), (MIGRATION_PORT, True)):
-            network.listen(name, port, LinkFactory(self.sessions, secure=secure, keys=OneKey(), clock=clock))
+        network.listen(name, PORT, LinkFactory(self.sessions, keys=OneKey(), clock=clock))
+        door = LinkFactory(_Door(self.migrations), secure=True, keys=OneKey(), clock=clock)
+        network.listen(name, MIGRATION_PORT, door)
 
     @property
     def guest(self) -> Any:
@@ -152,7 +164,7 @@ class TwoHosts:
         return results[0]
 
     def viewer(
-        self, *, host: Host | None = None, password: bytes = b"", abilities: Abilities = Abilities()
+        self, *, host: Host | None = None, password: bytes = b"", abilities: Abilities = STOCK
     ) -> ViewerSession:
         """A client that is connected and shows the picture."""
         viewer = ViewerSession(self.network, password, self.clock, abilities=abilities)

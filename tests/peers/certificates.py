@@ -43,7 +43,7 @@ class Authority:
         self.ca.write_bytes(builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
 
     def _builder(self, subject: x509.Name, public_key) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
