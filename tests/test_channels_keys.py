@@ -80,6 +80,19 @@ class PoolTests(SynchronousTestCase):
         self.assertIsNot(pool.take(), pool.take())
         self.assertEqual(len(threads.waiting), 1)
 
+    def test_not_while_enough_are_left(self):
+        """A few links in a row do not compete with the making of keys."""
+        threads = FakeThreads()
+        pool = KeyPool(threads, ready=8)
+        pool.fill()
+        for _ in range(8):
+            threads.run()
+        for _ in range(3):
+            pool.take()
+        self.assertEqual(threads.waiting, [])
+        pool.take()
+        self.assertEqual(len(threads.waiting), 1)
+
     def test_never_waits(self):
         """In a rush the last key is given again."""
         threads = FakeThreads()

@@ -329,6 +329,34 @@ class ChannelProtocolTests(SynchronousTestCase):
         self.assertEqual(messages(protocol.transport.value(), "cursor"), [cursor.Hide()])
         self.assertEqual(self.session.events, [events.WindowOpened()])
 
+    def test_closing(self):
+        """Closing writes what is left, lets go of the transport, and hears nothing more; no timer is left."""
+        protocol = self.protocol(InputsCore())
+        protocol.pauseProducing()
+        protocol.transport.clear()
+        protocol.core.set_modifiers(3)
+        protocol.close()
+        protocol.close()
+        self.assertEqual(messages(protocol.transport.value(), "inputs"), [inputs.KeyModifiers(3)])
+        self.assertIsNone(protocol.transport.producer)
+        protocol.dataReceived(framed(inputs.KeyDown(30)))
+        self.assertEqual(self.session.events, [])
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closed_while_handling(self):
+        """A session that closes its client in the middle hears no more of it."""
+
+        class Closing(RecordingSession):
+            def handle(self, core, event):
+                super().handle(core, event)
+                self.protocol.close()
+
+        self.session = Closing()
+        self.session.protocol = protocol = self.protocol(InputsCore())
+        protocol.dataReceived(framed(inputs.KeyDown(30)) * 3)
+        self.assertEqual(self.session.events, [events.KeyDown(30)])
+
     def test_nothing_after_the_end(self):
         """A connection that is gone is not written to, and its session hears of it once."""
         protocol = self.protocol(InputsCore())

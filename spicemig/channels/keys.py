@@ -56,6 +56,7 @@ class KeyPool:
     def __init__(self, in_thread: Callable[[Callable[[], Any]], Any], ready: int = READY_KEYS) -> None:
         self._in_thread = in_thread
         self._wanted = ready
+        self._few = ready // 2
         self._ready: deque[TicketKey] = deque()
         self._last: TicketKey | None = None
         self._making = False
@@ -82,11 +83,13 @@ class KeyPool:
     def take(self) -> TicketKey:
         """
         A key for one link. When none is ready the last one is given again; only
-        before the very first is there anything to wait for.
+        before the very first is there anything to wait for. New ones are made
+        when few are left, so as not to slow down the links of one client.
         """
         if self._ready:
             self._last = self._ready.popleft()
         elif self._last is None:
             self._last = TicketKey()
-        self.fill()
+        if len(self._ready) <= self._few:
+            self.fill()
         return self._last

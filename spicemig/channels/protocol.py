@@ -82,12 +82,13 @@ class ChannelProtocol(Protocol):
         self.clock = _reactor() if clock is None else clock
         self._deadline = Deadline(self.clock, core, self._deadline_passed)
         self._lost = False
+        self._cutting: Any = None  # the timer, once we are closing
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        if self.session is not None:
+        if self.session is not None and self._cutting is None:
             self._tell(self.core.receive(data, self.clock.seconds()))
 
     def _deadline_passed(self, now: float) -> None:
@@ -98,7 +99,7 @@ class ChannelProtocol(Protocol):
         try:
             for event in events:
                 self.session.handle(self.core, event)
-                if self._lost:
+                if self._lost or self._cutting is not None:
                     return
         except ProtocolError as error:
             self.log.info(
@@ -108,14 +109,13 @@ class ChannelProtocol(Protocol):
                 error=error,
             )
             self.core.refuse(error)
-            self.flush()
             self.close()
             return
         self.flush()
 
     def flush(self) -> None:
         """Write what the core has to say; call this after using the core directly."""
-        if self._lost:
+        if self._lost or self._cutting is not None:
             return
         if not self.core.transport_paused:
             data = self.core.data_to_send()
@@ -124,18 +124,21 @@ class ChannelProtocol(Protocol):
         self._deadline.renew()
 
     def close(self) -> None:
-        """Close after what was written has gone out, or soon even if it does not."""
-        if not self._lost:
-            self.transport.loseConnection()
-            self.clock.callLater(LINGER_SECONDS, self._cut)
-
-    def _cut(self) -> None:
-        if not self._lost:
-            self.transport.abortConnection()
+        """Close after what there is to say has gone out, or soon even if it does not."""
+        if self._lost or self._cutting is not None:
+            return
+        self.core.transport_paused = False
+        self.flush()
+        self._deadline.stop()
+        self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self.transport.unregisterProducer()  # TLS would wait for that
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self._deadline.stop()
+        if self._cutting is not None and self._cutting.active():
+            self._cutting.cancel()
         self.core.connection_lost()
         if self.session is not None:
             self.session.channel_lost(self.core, reason)
@@ -180,7 +183,8 @@ class LinkProtocol(Protocol):
         self._core: Any = None  # of the channel, from admit until it is attached
 
     def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
+        # a unix socket's transport claims to be TCP in Twisted 22.4
+        if ITCPTransport.providedBy(self.transport) and not self._about["local"]:
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.link = LinkCore(
