@@ -38,9 +38,10 @@ from spicemig.wire.drawing import (
     Rect,
 )
 from spicemig.wire.kinds import kind_of
+from spicemig.wire.messages.base import Notify
 from spicemig.wire.messages.display import DrawCopy, DrawFill, DrawStroke, MonitorsConfig
 from spicemig.wire.messages.inputs import MouseMotion
-from spicemig.wire.messages.main import Destination, MigrateBeginSeamless, Uuid
+from spicemig.wire.messages.main import Destination, MigrateBeginSeamless, Name, Uuid
 
 
 def local_record(cls: Any) -> Any:
@@ -147,6 +148,21 @@ class PackingTests(SynchronousTestCase):
         self.assertEqual(MigrateBeginSeamless.unpack(begin.pack()), begin)
         without = MigrateBeginSeamless(Destination(5900, 0, b"ab"), 1)
         self.assertIsNone(MigrateBeginSeamless.unpack(without.pack()).dst_info.cert_subject)
+
+    def test_missing_nul(self) -> None:
+        """A text that must end with NUL, and does not, is refused at its end."""
+        body = MigrateBeginSeamless(Destination(5900, 0, b"ab", b"c"), 1).pack()
+        error = self.assertRaises(WireError, MigrateBeginSeamless.unpack, body[:26] + b"x" + body[27:])
+        self.assertEqual((error.field, error.offset), ("dst_info.host", 27))
+        self.assertEqual(self.assertRaises(WireError, Name.unpack, b"\2\0\0\0ab").offset, 6)
+        self.assertEqual(self.assertRaises(WireError, Name.unpack, bytes(4)).offset, 4)
+        self.assertEqual(Name.unpack(b"\2\0\0\0a\0").name, b"a")
+
+    def test_uncounted_nul(self) -> None:
+        """The NUL after a notice is written, and may be missing."""
+        notice = Notify(0, 0, 0, 0, b"hi")
+        self.assertTrue(notice.pack().endswith(b"\2\0\0\0hi\0"))
+        self.assertEqual([Notify.unpack(notice.pack()), Notify.unpack(notice.pack()[:-1])], [notice, notice])
 
     def test_unpacking_other_orders(self) -> None:
         """Pointed data may be anywhere in the body, also before it is expected."""
