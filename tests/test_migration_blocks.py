@@ -19,7 +19,9 @@ class BlocksTests(SynchronousTestCase):
         self.block = Sealer(KEY, HANDOVER).seal(7, "display", 0, STATE)
 
     def refused(self, block, connection_id=7, channel="display", channel_id=0, opener=None):
-        self.assertRaises(ProtocolError, (opener or self.opener).open, connection_id, channel, channel_id, block)
+        self.assertRaises(
+            ProtocolError, (opener or self.opener).open, connection_id, channel, channel_id, block
+        )
 
     def test_opens(self):
         """What was sealed comes out; the state is not readable in the block."""

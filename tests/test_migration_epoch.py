@@ -87,7 +87,13 @@ class EpochFileTests(SynchronousTestCase):
 
     def test_damaged(self):
         """A file that cannot be understood stops the start, and says what to do."""
-        for text in ("", "[]", "{}", '{"epoch": 1}', '{"epoch": "x", "owner": 1, "migration_id": "", "stage": ""}'):
+        for text in (
+            "",
+            "[]",
+            "{}",
+            '{"epoch": 1}',
+            '{"epoch": "x", "owner": 1, "migration_id": "", "stage": ""}',
+        ):
             with open(os.path.join(self.directory, "epoch.json"), "w") as file:
                 file.write(text)
             error = self.assertRaises(MigrationError, EpochFile, self.directory)

@@ -96,7 +96,17 @@ class SmoothTests(HandoverTestCase):
         """The report has what users were promised."""
         report = self.completed().report
         self.assertEqual(
-            {"id", "outcome", "stage", "pause_ms", "precopy_bytes", "final_bytes", "rounds", "duration_ms", "clients"}
+            {
+                "id",
+                "outcome",
+                "stage",
+                "pause_ms",
+                "precopy_bytes",
+                "final_bytes",
+                "rounds",
+                "duration_ms",
+                "clients",
+            }
             - set(report),
             set(),
         )
@@ -105,7 +115,9 @@ class SmoothTests(HandoverTestCase):
         self.assertGreater(report["final_bytes"], 1_100_000)
         self.assertEqual(report["timeline"][0]["stage"], "prepare")
         (client,) = report["clients"]
-        self.assertEqual((client["mode"], client["outcome"], client["bytes_resent"]), ("seamless", "completed", 0))
+        self.assertEqual(
+            (client["mode"], client["outcome"], client["bytes_resent"]), ("seamless", "completed", 0)
+        )
         self.assertEqual(client["channels"], ["main:0", "display:0", "inputs:0"])
 
     def test_rounds(self):
@@ -367,7 +379,13 @@ class PreflightTests(HandoverTestCase):
 
 BEFORE = [(("source", stage.value)) for stage in SOURCE_BEFORE_COMMIT if stage is not Stage.IDLE]
 BEFORE_AT_TARGET = [("target", stage) for stage in ("prepare", "invite", "precopy", "stop", "ready")]
-AFTER = [("source", "commit"), ("target", "commit"), ("target", "switch"), ("source", "switch"), ("target", "settled")]
+AFTER = [
+    ("source", "commit"),
+    ("target", "commit"),
+    ("target", "switch"),
+    ("source", "switch"),
+    ("target", "settled"),
+]
 
 
 class FaultTests(HandoverTestCase):
@@ -381,7 +399,9 @@ class FaultTests(HandoverTestCase):
         return hosts
 
     def ends(self, hosts, seconds=120.0):
-        self.assertTrue(hosts.run_until(lambda: hosts.report is not None, seconds, tick=0.5), hosts.source.stage)
+        self.assertTrue(
+            hosts.run_until(lambda: hosts.report is not None, seconds, tick=0.5), hosts.source.stage
+        )
         hosts.run_until(lambda: hosts.target is None or hosts.target.ended, 60.0, tick=0.5)
 
     def test_connection_lost_before_commit(self):
@@ -452,7 +472,7 @@ class FaultTests(HandoverTestCase):
             self.assertEqual(hosts.report["outcome"], "completed", where)
 
     def test_commit_lost(self):
-        """COMMIT itself is lost: the target says that it never owned the guest, and the source takes it back."""
+        """COMMIT is lost: the target says that it never owned the guest; the source takes it back."""
         hosts = self.at(("source", "commit"))
         hosts.break_off()
         self.assertIs(hosts.source.stage, Stage.IN_DOUBT)
@@ -496,14 +516,14 @@ class FaultTests(HandoverTestCase):
             self.assertEqual(hosts.most_owners, 1)
 
     def test_target_killed_with_commit_under_way(self):
-        """The target ends between COMMIT and its epoch: started again it denies, and the source takes back."""
+        """The target ends between COMMIT and its epoch: it denies, and the source takes back."""
         hosts = self.at(("source", "commit"))
         hosts.kill_target()
         self.ends(hosts)
         self.assert_nothing_happened(hosts)
 
     def test_target_killed_after_owning(self):
-        """The target ends after it owned: the source never runs the guest by itself, only on the operator's word."""
+        """The target ends after it owned: only on the operator's word the source runs the guest."""
         hosts = self.at(("target", "switch"))
         hosts.kill_target()
         self.ends(hosts)
@@ -517,7 +537,11 @@ class FaultTests(HandoverTestCase):
 
     def test_target_refuses_the_state(self):
         """A state that the target cannot load: everything is as before, and the reason is told."""
-        for error in (WireError("DeviceState", "surfaces", 3, "too many"), GuestError("unknown state"), ValueError("x")):
+        for error in (
+            WireError("DeviceState", "surfaces", 3, "too many"),
+            GuestError("unknown state"),
+            ValueError("x"),
+        ):
             hosts = self.hosts()
             hosts.target_host.load_error = error
             hosts.start()

@@ -52,14 +52,24 @@ class TableTests(SynchronousTestCase):
 
     def test_every_stage_ends(self):
         """From each stage there is a way to an end, by faults and deadlines alone."""
-        outside = {*FAULTS, Input.REDIAL_DUE, Input.CONNECTED, Input.OWNED_RECEIVED, Input.NEVER_OWNED_RECEIVED}
+        outside = {
+            *FAULTS,
+            Input.REDIAL_DUE,
+            Input.CONNECTED,
+            Input.OWNED_RECEIVED,
+            Input.NEVER_OWNED_RECEIVED,
+        }
         for table in (SOURCE, TARGET):
             for stage in reachable(table):
                 seen, todo = set(), {stage}
                 while todo:
                     one = todo.pop()
                     seen.add(one)
-                    moves = {after for (before, what), (after, _) in table.items() if before is one and what in outside}
+                    moves = {
+                        after
+                        for (before, what), (after, _) in table.items()
+                        if before is one and what in outside
+                    }
                     todo |= moves - seen
                 if stage is Stage.COMMIT and table is TARGET:
                     continue  # left within the same call
@@ -96,7 +106,9 @@ class TableTests(SynchronousTestCase):
     def test_lines(self):
         """A table can be printed, a line for each move."""
         self.assertEqual(len(list(lines(SOURCE))), len(SOURCE))
-        self.assertIn("stop       frozen                                   -> stop       send final", lines(SOURCE))
+        self.assertIn(
+            "stop       frozen                                   -> stop       send final", lines(SOURCE)
+        )
 
     def test_no_such_move(self):
         """What is not in the table is a fault of the peer if it did it, and of ours if we did."""

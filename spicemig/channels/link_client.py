@@ -9,9 +9,9 @@ Source: ``spice/protocol.h`` of spice-protocol 0.14.3; spice-gtk 0.42, spice-cha
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Iterable, Iterator
 
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -66,7 +66,9 @@ class LinkClient:
         self._common_caps = frozenset(common_caps)
         self._server_caps: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self._buffer = bytearray()
-        asked = LinkMess(connection_id, CHANNEL_TYPES[channel], channel_id, self._common_caps, frozenset(channel_caps))
+        asked = LinkMess(
+            connection_id, CHANNEL_TYPES[channel], channel_id, self._common_caps, frozenset(channel_caps)
+        )
         self._out = [asked.pack()]
 
     def data_to_send(self) -> list[bytes]:

@@ -65,7 +65,7 @@ class Opener(_Blocks):
         self._opened: set[tuple[int, str, int]] = set()
 
     def open(self, connection_id: int, channel: str, channel_id: int, block: bytes) -> bytes:
-        """The state in the block; raises ``ProtocolError`` if it is not what the source sealed for this channel."""
+        """The state in the block; ``ProtocolError`` if the source did not seal it for this channel."""
         place = (connection_id, channel, channel_id)
         if len(block) > MAX_BLOCK_BYTES:
             raise ProtocolError(LinkError.INVALID_DATA, f"a block of {len(block)} bytes")

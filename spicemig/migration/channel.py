@@ -8,7 +8,8 @@ say something at least every second, so that a silent peer is told from a busy o
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.declare import catalogue

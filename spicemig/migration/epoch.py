@@ -81,7 +81,7 @@ class EpochFile:
             raise MigrationError(
                 "start",
                 f"{self.path} cannot be understood ({error})",
-                "find out which host owns the guest; then remove the file, and on the owner run `spicemig recover`",
+                "find out who owns the guest; remove the file, and run `spicemig recover` on the owner",
             ) from error
 
     def stage(self, epoch: Epoch) -> None:

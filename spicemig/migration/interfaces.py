@@ -29,7 +29,7 @@ class IHandoverHost(Interface):
         """Tell an invited client to stay."""
 
     def freeze():
-        """Stop guest and channels; a Deferred that fires when nothing is under way to any client that reads."""
+        """Stop guest and channels; a Deferred that fires when all that was drawn has been sent off."""
 
     def thaw():
         """Undo ``freeze``, also after ``give_away``; harmless without it."""
@@ -61,7 +61,10 @@ class IHandoverHost(Interface):
     # the target's side
 
     def expect(offer, seamless):
-        """This client will come; until ``end_arrivals`` its ticket is good, whether it links to its old session or afresh."""
+        """
+        This client will come. Until ``end_arrivals`` its ticket is good, whether
+        it links to its session or, by switch-host, afresh.
+        """
 
     def forget(connection_id):
         """It will not; its links are closed."""
@@ -73,7 +76,10 @@ class IHandoverHost(Interface):
         """Keep a client's ``ChannelBlock`` until ``assume``."""
 
     def assume(open_seal):
-        """Own the guest: run it, serve who is there. ``open_seal(connection id, channel name, channel id, block)``."""
+        """
+        Own the guest: run it, serve who is there. ``open_seal(connection id,
+        channel name, channel id, block)`` opens what clients bring.
+        """
 
     def abandon():
         """Be empty again."""

@@ -9,7 +9,8 @@ within the goal for the pause, when they no longer get smaller, or when there we
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from spicemig.errors import MigrationError
 from spicemig.migration.digest import Digest

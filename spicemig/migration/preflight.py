@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from spicemig.migration.epoch import EpochFile
 from spicemig.migration.handover import problem
@@ -55,7 +56,7 @@ def check_target(
         return [
             problem(
                 "version",
-                f"the source speaks version {prepare.version} of the migration protocol, the target {PROTOCOL_VERSION}",
+                f"the source speaks migration protocol {prepare.version}, the target {PROTOCOL_VERSION}",
                 "install the same version of spicemig on both hosts",
             )
         ]
@@ -78,7 +79,7 @@ def _busy(host: Any, epochs: EpochFile, arriving: bool) -> Iterator[Problem]:
     elif epochs.current.owner:
         yield problem(
             "owner",
-            f"the target's epoch file says that it owns a guest (epoch {epochs.current.epoch}), but none runs there",
+            f"the target's epoch is that of a guest's owner ({epochs.current.epoch}), but none runs there",
             f"if that guest is gone, remove {epochs.path} on the target",
         )
     try:
@@ -96,13 +97,13 @@ def _guest(prepare: Prepare, facts: HostFacts) -> Iterator[Problem]:
     if kind not in facts.guest_versions:
         yield problem(
             "guest-kind",
-            f"the target has no guest of kind {kind}; it has {', '.join(sorted(facts.guest_versions)) or 'none'}",
+            f"the target has no guest {kind}, only {', '.join(sorted(facts.guest_versions)) or 'none'}",
             f"install the plugin for {kind} on the target",
         )
-    elif facts.guest_versions[kind] < prepare.guest_version:
+    elif (known := facts.guest_versions[kind]) < prepare.guest_version:
         yield problem(
             "guest-version",
-            f"the guest's state has version {prepare.guest_version}, the target knows {facts.guest_versions[kind]}",
+            f"the guest's state has version {prepare.guest_version}, the target knows {known}",
             "update spicemig, or the guest's plugin, on the target",
         )
 
@@ -128,7 +129,7 @@ def _sets(prepare: Prepare, facts: HostFacts) -> Iterator[Problem]:
         yield problem(
             "channels",
             f"the target has no channel {names}, which clients have at the source",
-            "offer the same channels on both hosts: sound, USB, smartcard and ports are set in their sections",
+            "offer the same channels on both hosts; sound, USB, smartcard and ports have sections",
         )
     for setting in prepare.settings:
         name, value = (

@@ -8,8 +8,9 @@ is TLS with both certificates checked; who makes endpoints and listeners sees to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ITCPTransport
@@ -282,7 +283,7 @@ class Migrations:
     # arriving
 
     def admit(self, request: Any) -> MigrationChannel:
-        """The core for a link of the migration channel; raises ``ProtocolError`` if it does not come over TLS."""
+        """The core for a link of the migration channel; ``ProtocolError`` if it does not come over TLS."""
         if not request.secure:
             raise ProtocolError(LinkError.NEED_SECURED, "migrations come over TLS")
         channel = MigrationChannel("client", _Newcomer(self))

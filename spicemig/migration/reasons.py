@@ -97,7 +97,7 @@ def _tls_reason(value: SSL.Error, where: str) -> Problem:
     if any(text in said for text in NOT_TRUSTED_HERE):
         return problem(
             "ca",
-            f"the certificate of the target at {where} is not signed by an authority of [tls] ca, or has expired",
+            f"the certificate of the target at {where} is not signed by [tls] ca, or has expired",
             "set [tls] ca to the authority that signed the target's certificate",
         )
     if any(text in said for text in NOT_TRUSTED_THERE):

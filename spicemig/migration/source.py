@@ -9,7 +9,8 @@ From then on the guest stands still here until the target has said whose it is.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure

@@ -10,8 +10,8 @@ guest, or the operator says so.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Iterator, Mapping
 
 
 class Stage(Enum):
@@ -145,4 +145,5 @@ TARGET: Table = {
 def lines(table: Table) -> Iterator[str]:
     """The table as text, one move a line."""
     for (stage, what), (after, action) in table.items():
-        yield f"{stage.value:10} {what.value:40} -> {after.value:10} {(action or '').replace('_', ' ')}".rstrip()
+        doing = (action or "").replace("_", " ")
+        yield f"{stage.value:10} {what.value:40} -> {after.value:10} {doing}".rstrip()

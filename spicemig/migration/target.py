@@ -8,7 +8,8 @@ before COMMIT. From COMMIT on it owns the guest, whatever becomes of the source.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -389,7 +390,7 @@ class TargetHandover(Handover):
         self.after("linger", LINGER_SECONDS)
 
     def end_arrivals(self) -> None:
-        """Who has not come by now comes as a new client; before this host hands its guest on, at the latest."""
+        """Who has not come by now comes as a new client."""
         self._deadlines.pop("linger", None)
         if self.owns and self.stage is Stage.DONE:
             self.host.end_arrivals()

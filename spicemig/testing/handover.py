@@ -52,7 +52,7 @@ class ScriptedClient:
 
 
 class FakeDevice:
-    """A device of one surface, rows of which are dirty; ``draws`` are rows that become dirty by each look at it."""
+    """A device of one surface; ``draws`` says how many rows become dirty by each look at it."""
 
     def __init__(self, rows: int = 256) -> None:
         self.rows = {row: bytes([row % 256]) * STRIDE for row in range(rows)}
