@@ -108,7 +108,7 @@ class Layout:
     def text(self) -> Box:
         """The inside of the terminal."""
         left, top, right, bottom = self.terminal
-        return left + 10, top + TITLE_HEIGHT + 8, right - 10, bottom - 8
+        return left + 16, top + TITLE_HEIGHT + 10, right - 12, bottom - 10
 
     @property
     def canvas(self) -> Box:
@@ -207,8 +207,7 @@ class Desk:
 
     def _terminal_paper(self, painter: Painter) -> None:
         left, top, right, bottom = self.layout.terminal
-        painter.fill((left + 2, top + TITLE_HEIGHT, right - 2, bottom - 9), TERMINAL_PAPER)
-        painter.fill((left + 9, bottom - 9, right - 9, bottom - 2), TERMINAL_PAPER)
+        painter.fill((left + 8, top + TITLE_HEIGHT + 4, right - 8, bottom - 8), TERMINAL_PAPER)
 
     def _canvas(self, painter: Painter) -> None:
         """An empty canvas with a flower on it, and a word of advice."""
@@ -218,11 +217,13 @@ class Desk:
         painter.picture(left + 14, bottom - advice.height - 10, pictures.device_image(advice))
         centre_x, centre_y = right - (bottom - top) * 55 // 100, (top + bottom) // 2
         radius = (bottom - top) * 42 // 100
-        for step in range(420):
+        before = (round(centre_x + radius), centre_y)
+        for step in range(1, 421):
             angle = step * math.tau / 420
             reach = radius * abs(math.cos(2.5 * angle)) ** 0.6
-            x, y = centre_x + reach * math.cos(angle), centre_y + reach * math.sin(angle)
-            self.dab(painter, round(x), round(y), PENS[1 + int(abs(math.cos(2.5 * angle)) * 2.99)])
+            place = (round(centre_x + reach * math.cos(angle)), round(centre_y + reach * math.sin(angle)))
+            self.line(painter, before, place, PENS[1 + int(abs(math.cos(2.5 * angle)) * 2.99)])
+            before = place
         for step in range(60):
             angle = step * math.tau / 60
             self.dab(painter, round(centre_x + 9 * math.cos(angle)), round(centre_y + 9 * math.sin(angle)), PENS[3])

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tests for ``spicemig._kernels`` and its twins in ``devices/raster/reference.py``."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from spicemig.devices.raster import reference
+
+try:
+    from spicemig import _kernels
+except ImportError:
+    _kernels = None
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "spicemig" / "_kernels"
+PUT = 12
+
+
+class TwinTests(SynchronousTestCase):
+    """A kernel and its twin give the same bytes, and refuse the same arguments."""
+
+    if _kernels is None:
+        skip = "the extension is not built here"
+
+    def setUp(self):
+        self.dice = random.Random(20)
+
+    def both(self, name, buffer, *arguments):
+        """Call both with a copy of the buffer; compare what they leave, or that both refuse."""
+        results = []
+        for module in (_kernels, reference):
+            copy = bytearray(buffer)
+            try:
+                getattr(module, name)(copy, *arguments)
+            except ValueError as error:
+                results.append(str(error))
+            else:
+                results.append(copy)
+        self.assertEqual(results[0], results[1], f"{name}{arguments}")
+        return results[0]
+
+    def size(self):
+        """Mostly small, sometimes none, seldom wrong."""
+        return self.dice.choice([0, 1, 2, 3, 5, 8, 13, 31, 32, 33, self.dice.randrange(-2, 70)])
+
+    def rectangle(self, width, height):
+        """Left, top, cols, rows of a rectangle that is mostly inside."""
+        if self.dice.random() < 0.2:
+            return [self.size() for _side in range(4)]
+        cols, rows = self.dice.randint(0, width), self.dice.randint(0, height)
+        return [self.dice.randint(0, width - cols), self.dice.randint(0, height - rows), cols, rows]
+
+    def surface(self):
+        """A width, a height, a stride and that many random bytes."""
+        width, height = self.dice.randint(1, 50), self.dice.randint(1, 20)
+        stride = 4 * width + self.dice.choice([0, 0, 1, 4, 7])
+        return width, height, stride, self.dice.randbytes(stride * height)
+
+    def test_fill(self):
+        """Fills of every operation, inside and outside the buffer."""
+        for _case in range(400):
+            width, height, stride, pixels = self.surface()
+            rop = self.dice.choice([PUT, self.dice.randrange(17)])
+            self.both(
+                "fill_rect", pixels, stride, *self.rectangle(width, height), self.dice.getrandbits(32), rop
+            )
+
+    def test_copy(self):
+        """Copies between buffers of different strides."""
+        for _case in range(400):
+            width, height, stride, pixels = self.surface()
+            left, top, cols, rows = self.rectangle(width, height)
+            src_stride = max(4 * (cols + 3), 4)
+            source = self.dice.randbytes(src_stride * max(rows + 2, 1))
+            rop = self.dice.choice([PUT, self.dice.randrange(16)])
+            self.both(
+                "copy_rect",
+                pixels,
+                stride,
+                left,
+                top,
+                source,
+                src_stride,
+                self.dice.randint(0, 3),
+                self.dice.randint(0, 2),
+                cols,
+                rows,
+                rop,
+            )
+
+    def test_move(self):
+        """Moves inside a buffer, the rectangles overlapping in every direction."""
+        for _case in range(400):
+            width, height, stride, pixels = self.surface()
+            left, top, cols, rows = self.rectangle(width, height)
+            src_left = max(0, min(left + self.dice.randint(-3, 3), width - cols))
+            src_top = max(0, min(top + self.dice.randint(-3, 3), height - rows))
+            self.both("move_rect", pixels, stride, left, top, cols, rows, src_left, src_top)
+
+    def test_scale(self):
+        """Parts of scaled images, larger and smaller."""
+        for _case in range(300):
+            width, height, stride, pixels = self.surface()
+            src_left, src_top, src_cols, src_rows = self.rectangle(width, height)
+            full_cols, full_rows = self.dice.randint(0, 60), self.dice.randint(0, 40)
+            cols, rows = self.dice.randint(0, full_cols), self.dice.randint(0, full_rows)
+            self.both(
+                "scale_nearest",
+                bytes(4 * cols * rows),
+                cols,
+                rows,
+                pixels,
+                stride,
+                src_left,
+                src_top,
+                src_cols,
+                src_rows,
+                full_cols,
+                full_rows,
+                self.dice.randint(0, full_cols - cols),
+                self.dice.randint(0, full_rows - rows + self.dice.choice([0, 0, 0, 1])),
+            )
+
+    def test_convert(self):
+        """Rows of every bitmap format, with palettes too short, strides too small, either way up."""
+        bits = {1: 1, 2: 1, 3: 4, 4: 4, 5: 8, 6: 16, 7: 24, 8: 32, 9: 32, 10: 8, 0: 8, 11: 8}
+        for case in range(600):
+            format = list(bits)[case % len(bits)]
+            cols, rows = self.dice.randint(0, 40), self.dice.randint(0, 9)
+            stride = (cols * bits[format] + 7) // 8 + self.dice.choice([0, 0, 1, 3, -1])
+            source = self.dice.randbytes(max(stride * rows - self.dice.choice([0, 0, 0, 1]), 0))
+            palette = self.dice.randbytes(4 * self.dice.choice([0, 1, 2, 15, 16, 255, 256]))
+            self.both(
+                "convert_rows",
+                bytes(4 * cols * rows),
+                source,
+                stride,
+                cols,
+                rows,
+                format,
+                palette,
+                self.dice.random() < 0.5,
+            )
+
+    def test_enormous_numbers(self):
+        """Sizes whose products do not fit into 32 or 64 bits are refused, not wrapped round."""
+        for value in (2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1):
+            self.both("fill_rect", bytes(64), value, 0, 0, 1, 2, 0, PUT)
+            self.both("fill_rect", bytes(64), 16, 0, 0, value, value, 0, PUT)
+            self.both("fill_rect", bytes(64), 16, value, value, 1, 1, 0, PUT)
+            self.both("move_rect", bytes(64), 16, 0, 0, 1, 1, value, value)
+            self.both("convert_rows", bytes(64), bytes(64), value, 4, 4, 8, b"", True)
+            self.both("convert_rows", bytes(64), bytes(64), 16, value, 1, 1, b"", False)
+
+    def test_shared_memory(self):
+        """A copy from a buffer to itself is refused; moving is for that."""
+        for module in (_kernels, reference):
+            pixels = bytearray(64)
+            with self.assertRaisesRegex(ValueError, "src: shares memory with dst"):
+                module.copy_rect(pixels, 16, 0, 0, pixels, 16, 0, 2, 4, 2, PUT)
+
+    def test_same_names(self):
+        """Every kernel has a twin."""
+        kernels = {name for name in dir(_kernels) if not name.startswith("_")}
+        self.assertEqual({name for name in kernels if not hasattr(reference, name)}, set())
+
+
+class PlainCTests(SynchronousTestCase):
+    """The kernels can be built alone, without Python."""
+
+    def setUp(self):
+        self.compiler = shutil.which(os.environ.get("CC", "gcc"))
+        if self.compiler is None:
+            raise SkipTest("there is no C compiler here")
+
+    def build(self, *arguments):
+        """Compile with all warnings as errors; returns what the compiler said."""
+        command = [self.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", *arguments]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True)
+
+    def test_sanitized(self):
+        """Thousands of random cases run without a step outside a buffer or undefined behaviour."""
+        program = Path(self.mktemp()).resolve()
+        kernels = [path for path in sorted(SOURCES.glob("*.c")) if path.name != "edge.c"]
+        built = self.build(
+            "-O1",
+            "-g",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            *kernels,
+            ROOT / "tests" / "kernels_driver.c",
+            "-o",
+            program,
+        )
+        if "cannot find" in built.stderr and "san" in built.stderr:
+            raise SkipTest("this compiler has no sanitizers")
+        self.assertEqual(built.returncode, 0, built.stderr)
+        for seed in ("1", "2", "3"):
+            ran = subprocess.run([str(program), seed, "5000"], capture_output=True, text=True)
+            self.assertEqual((ran.returncode, ran.stdout, ran.stderr[:2000]), (0, "", ""))
+
+    def test_only_the_edge_knows_python(self):
+        """No file but edge.c includes Python.h."""
+        including = [path.name for path in SOURCES.glob("*.[ch]") if "Python.h" in path.read_text()]
+        self.assertEqual(including, ["edge.c"])
