@@ -129,7 +129,8 @@ def _declare(cls: type[Any], magic: bytes | None, version: int) -> type[Any]:
         state_version=version,
         _layouts=layouts,
     )
-    declared: Any = type(cls)(cls.__name__, cls.__bases__, namespace)
+    metaclass: Any = type(cls)
+    declared = metaclass(cls.__name__, cls.__bases__, namespace)
     STATES.append(declared)
     return declared
 
@@ -175,9 +176,9 @@ def _repr(self: Any) -> str:
 
 
 def _eq(self: Any, other: object) -> bool:
-    if type(other) is not type(self):
+    if other.__class__ is not self.__class__:
         return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+    return all(getattr(self, name) == getattr(other, name) for name in type(self).state_fields)
 
 
 def _export_state(self: Any, version: int | None = None) -> bytes:

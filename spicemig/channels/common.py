@@ -15,7 +15,7 @@ HELD_MAX = 1024  # messages kept while a channel stands still; a stock client ne
 class HeldMessage:
     """A message from the client that nobody has handled yet."""
 
-    number: u16
+    type: u16  # its number on the channel
     body: Annotated[bytes, Counted(u32)]
 
 

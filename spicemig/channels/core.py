@@ -124,6 +124,7 @@ class ChannelCore:
     """
 
     channel: ClassVar[str] = ""
+    common_type: ClassVar[Any] = CommonState
     state_type: ClassVar[Any] = NoState
     offered_caps: ClassVar[frozenset[int]] = frozenset()  # channel capabilities for the link reply
     uses_acks: ClassVar[bool] = False  # whether the client is asked to acknowledge
@@ -148,7 +149,7 @@ class ChannelCore:
         channel_id: int = 0,
     ) -> None:
         self.state: Any = self.state_type() if state is None else state
-        self.common = CommonState()
+        self.common = self.common_type()
         self.mini = mini
         self.caps = frozenset(caps)
         self.channel_id = channel_id
@@ -263,7 +264,7 @@ class ChannelCore:
 
     def _open(self, data: Any) -> tuple[CommonState, Any]:
         block = CoreBlock.unpack(data)
-        return CommonState.restore(block.common), self.state_type.restore(block.own)
+        return self.common_type.restore(block.common), self.state_type.restore(block.own)
 
     def check(self, state: Any) -> None:
         """Hook: raise :class:`WireError` if a state cannot be right although every field of it is."""
@@ -288,7 +289,7 @@ class ChannelCore:
         held, self.common.held = self.common.held, []
         early, self._early = self._early, []
         for message in [*held, *early]:
-            yield from self._sort(message.number, message.body)
+            yield from self._sort(message.type, message.body)
 
     def _speak_again(self) -> None:
         if self.uses_acks:
