@@ -175,10 +175,10 @@ def _repr(self: Any) -> str:
     )
 
 
-def _eq(self: Any, other: object) -> bool:
+def _eq(self: Any, other: Any) -> bool:
     if other.__class__ is not self.__class__:
         return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in type(self).state_fields)
+    return all(getattr(self, name) == getattr(other, name) for name in self.state_fields)
 
 
 def _export_state(self: Any, version: int | None = None) -> bytes:
