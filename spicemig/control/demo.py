@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from math import cos, sin
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from spicemig.control.connection import Control, ControlError
 from spicemig.control.report import format_bytes, format_table
 from spicemig.control.timeline import MoveChart, draw_timeline
 from spicemig.errors import SpicemigError
+from spicemig.wire.enums import MouseButton
 
 LOOPBACK = "127.0.0.1"
 DRAWS_PER_SECOND = 200
@@ -44,8 +46,9 @@ ARRIVAL_SECONDS = 5.0  # of the client, after the report
 COMPARISONS = 5  # of the pictures, before they count as different
 PERSON_SECONDS = 0.02  # between two things that the client does
 
-# "echo moved live" and Enter, on the keys of a US keyboard
-SENTENCE = [0x12, 0x2E, 0x23, 0x18, 0x39, 0x32, 0x18, 0x2F, 0x12, 0x20, 0x39, 0x26, 0x17, 0x2F, 0x12, 0x1C]
+# "help", "date" and "seen", each with Enter, as scan codes; the guest's terminal knows these words
+WORDS = (0x23, 0x12, 0x26, 0x19, 0x1C, 0x20, 0x1E, 0x14, 0x12, 0x1C, 0x1F, 0x12, 0x12, 0x31, 0x1C)
+SPIRAL = (570, 532)  # its middle, in the paint box of a desk of 1024 x 768
 
 INI = """\
 [server]
@@ -197,8 +200,9 @@ class Demo:
             await self._sleep(SETTLE_SECONDS)
         person.stop()
         await living
+        self.client.do(self.client.inputs.release, MouseButton.LEFT)
+        await self._count_inputs(self.servers[0])
         await self._compare(self.servers[0], "at the end")
-        await self._count_keys(self.servers[0])
         self.pictures["after"] = self.client.screen()
         report = self._report(moves)
         if keep:
@@ -246,8 +250,14 @@ class Demo:
     # what the client does
 
     def _do_something(self) -> None:
-        """One key of the sentence; the guest counts them."""
-        self.client.type_keys(SENTENCE[self.keys % len(SENTENCE)])
+        """Type the next key, and paint the next piece of a spiral with the left button held."""
+        client, step = self.client, self.keys
+        client.type_keys(WORDS[step % len(WORDS)])
+        angle, radius = step * 0.22, min(8 + step * 0.35, 96)
+        x, y = (round(middle + radius * turn(angle)) for middle, turn in zip(SPIRAL, (cos, sin), strict=True))
+        client.do(client.inputs.position, x, y)
+        if step == 0:
+            client.do(client.inputs.press, MouseButton.LEFT)
         self.keys += 1
 
     # moving
@@ -308,17 +318,18 @@ class Demo:
                 return
         self.lost.append(f"the client's picture {where} is not the guest's")
 
-    async def _count_keys(self, server: Server) -> None:
-        deadline = self.reactor.seconds() + 2.0
-        while True:
-            counts = (await server.ask("GET", "/v1/guest"))["inputs"]
-            got = counts["key_down"], counts["key_up"]
-            if got == (self.keys, self.keys):
-                return
-            if self.reactor.seconds() > deadline:
-                self.lost.append(f"{self.keys} keys were typed, the guest saw {got[0]} down and {got[1]} up")
-                return
+    async def _count_inputs(self, server: Server) -> None:
+        """The guest must have got every key once, and a button that went down and up once."""
+        sent = {"key_down": self.keys, "key_up": self.keys, "button_pressed": 1, "button_released": 1}
+        deadline = self.reactor.seconds() + ARRIVAL_SECONDS
+        got: dict[str, int] = {}
+        while got != sent and self.reactor.seconds() < deadline:
+            guest = await server.ask("GET", "/v1/guest")
+            counts = guest.get("input_counts", guest["inputs"])
+            got = {kind: counts[kind] for kind in sent}
             await self._sleep(0.05)
+        if got != sent:
+            self.lost.append(f"inputs: the client sent {sent}, the guest got {got}")
 
     def _report(self, moves: list[dict[str, Any]]) -> dict[str, Any]:
         return {

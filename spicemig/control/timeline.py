@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 WIDTH = 1000
 LEFT, RIGHT = 150, 40
-PANEL = 250
+PANEL = 270
 MARGIN_MS = 25.0  # of the session before and after, so that one sees it live
 STAGES = {  # what to call them, and their colours
     "prepare": ("prepare", "#8fa3bf"),
@@ -75,7 +75,7 @@ def _panel(chart: MoveChart, top: int) -> Iterator[str]:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * (at - begin) / (end - begin), 2)
 
     rows = top + 34
-    bottom = rows + len(STAGES) * 22 + 40
+    bottom = rows + len(STAGES) * 22 + 56
     yield _text(LEFT, top + 16, chart.title, size=14, colour="#22263a", weight="bold")
     yield _text(WIDTH - RIGHT, top + 16, "   ".join(chart.notes), size=12, anchor="end")
     yield from _axis(x, begin, end, rows, bottom)
