@@ -83,7 +83,8 @@ class Handover:
         if MainCap.SEAMLESS_MIGRATE not in connection.server_caps:
             self.seamless = False
             return succeed(None)
-        handshake = self.handshake = MainChannel(read_only=self.session.abilities.read_only)
+        # spice-gtk's second session is not read-only even if the first one is
+        handshake = self.handshake = MainChannel()
         handshake.attach(connection.mini, connection.server_caps, connection.traffic)
         handshake.do_seamless(self.begun.version or 0)
         connection.serve(handshake)

@@ -313,8 +313,11 @@ class Daemon(Program):
 
     async def start_migration(self, to: Daemon, **options: Any) -> str:
         """Begin a handover; its id."""
-        asked = {"to": f"127.0.0.1:{to.port('migration')}", **options}
-        return json.loads(await self.fetch("POST", "/v1/migrations", asked))["id"]
+        return await self.start_migration_to(f"127.0.0.1:{to.port('migration')}", **options)
+
+    async def start_migration_to(self, to: str, **options: Any) -> str:
+        """Begin a handover to HOST:PORT; its id."""
+        return json.loads(await self.fetch("POST", "/v1/migrations", {"to": to, **options}))["id"]
 
     async def report(self, migration: str) -> dict[str, Any]:
         """The report as it is now."""
