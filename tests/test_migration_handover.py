@@ -523,17 +523,40 @@ class FaultTests(HandoverTestCase):
         self.assert_nothing_happened(hosts)
 
     def test_target_killed_after_owning(self):
-        """The target ends after it owned: only on the operator's word the source runs the guest."""
+        """A target that ends right after it owned lost the guest: only the operator runs it at the source."""
         hosts = self.at(("target", "switch"))
+        hosts.kill_target()
+        hosts.run_until(lambda: False, 120.0, tick=0.5)
+        self.assertIs(hosts.source.stage, Stage.IN_DOUBT)
+        self.assertFalse(hosts.source_host.serving)
+        self.assertEqual(len(hosts.source_host.clients), 2)
+        self.assertEqual(hosts.most_owners, 1)
+        self.assertTrue(hosts.source.recover())
+        self.assertTrue(hosts.source_host.serving)
+        self.assertEqual(
+            [client.told[-1] for client in hosts.source_host.clients.values()], ["cancelled"] * 2
+        )
+
+    def test_target_killed_while_clients_move(self):
+        """A target that ends when clients are under way is lost, and the guest waits for the operator."""
+        hosts = self.at(("source", "switch"))
         hosts.kill_target()
         self.ends(hosts)
         self.assertIs(hosts.source.stage, Stage.LOST)
         self.assertFalse(hosts.source_host.serving)
         self.assertFalse(hosts.source_host.released)
         self.assertEqual(hosts.report["exit_status"], 5)
-        self.assertEqual(hosts.most_owners, 1)
         self.assertTrue(hosts.source.recover())
         self.assertTrue(hosts.source_host.serving)
+
+    def test_target_gone_for_good_while_clients_move(self):
+        """A target that is never heard of again after OWNED is lost when time is up."""
+        hosts = self.at(("source", "switch"))
+        hosts.up = False
+        hosts.break_off()
+        self.ends(hosts)
+        self.assertIs(hosts.source.stage, Stage.LOST)
+        self.assertFalse(hosts.source_host.serving)
 
     def test_target_refuses_the_state(self):
         """A state that the target cannot load: everything is as before, and the reason is told."""

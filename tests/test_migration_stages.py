@@ -91,6 +91,7 @@ class TableTests(SynchronousTestCase):
         }
         self.assertEqual(back, {Input.NEVER_OWNED_RECEIVED, Input.RECOVERED, Input.FAILED})
         self.assertNotIn((Stage.IN_DOUBT, Input.FAILED), SOURCE)
+        self.assertIs(SOURCE[Stage.SWITCH, Input.FAILED][0], Stage.LOST)
         for before in (Stage.SWITCH, Stage.SETTLED):
             self.assertNotIn(
                 Stage.UNDONE, [after for (stage, _), (after, _) in TARGET.items() if stage is before]

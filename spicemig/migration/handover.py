@@ -72,6 +72,7 @@ class Handover:
         self.done: Deferred[dict[str, Any]] = Deferred(lambda _: self.cancel())
         self.timeline: list[tuple[Stage, float]] = []
         self._began = seconds()
+        self.ended_at: float | None = None
         self._deadlines: dict[str, float] = {}
 
     # stages
@@ -233,6 +234,11 @@ class Handover:
             for stage, at in self.timeline
         ]
 
+    def duration_ms(self) -> float:
+        """How long it took, or takes."""
+        at = self.seconds() if self.ended_at is None else self.ended_at
+        return round((at - self._began) * 1000, 3)
+
     def entered_at(self, stage: Stage) -> float | None:
         """When a stage was entered, or None."""
         return next((at for entered, at in self.timeline if entered is stage), None)
@@ -243,6 +249,7 @@ class Handover:
 
     def _ended(self) -> None:
         """Say that it is over."""
+        self.ended_at = self.seconds()
         self._deadlines.clear()
         report = self.report()
         self.tell("end", report=report)

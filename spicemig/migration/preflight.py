@@ -12,8 +12,11 @@ from spicemig.migration.settings import HostFacts
 from spicemig.wire.declare import channel_name
 from spicemig.wire.messages.migration import (
     PROTOCOL_VERSION,
+    ChannelOffer,
     ClientOffer,
     Mode,
+    NamedSetting,
+    NamedVersion,
     OfferFlag,
     Prepare,
     Problem,
@@ -46,6 +49,30 @@ def check_source(host: Any, facts: HostFacts, epochs: EpochFile) -> Iterator[Pro
         yield problem(
             "guest-kind", "the guest has no kind by which a target could make it", "set [guest] kind"
         )
+
+
+def prepare_message(handover: Any) -> Prepare:
+    """What the source tells the target of itself."""
+    facts: HostFacts = handover.facts
+    return Prepare(
+        version=PROTOCOL_VERSION,
+        migration_id=handover.migration_id,
+        dry_run=int(handover.dry_run),
+        mode=handover.mode,
+        transport=handover.transport,
+        epoch=handover.epochs.current.epoch,
+        seal_key=handover.seal_key,
+        uuid=facts.uuid,
+        name=facts.name.encode(),
+        guest_kind=facts.guest_kind.encode(),
+        guest_version=facts.guest_versions.get(facts.guest_kind, 1),
+        state_versions=[
+            NamedVersion(name.encode(), version) for name, version in facts.state_versions.items()
+        ],
+        settings=[NamedSetting(name.encode(), value.encode()) for name, value in facts.same_settings.items()],
+        channels=[ChannelOffer(kind, number) for kind, number in sorted(facts.channels)],
+        clients=[client.offer for client in handover.clients.values()],
+    )
 
 
 def check_target(

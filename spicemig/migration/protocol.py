@@ -321,6 +321,7 @@ class Migrations:
                 arrival.answer_whose(channel)
                 return
         if self.epochs.current.took(migration_id):
-            channel.send(Owned(migration_id, message.epoch))
+            moved_on = not self.epochs.current.owner
+            channel.send(Owned(migration_id, message.epoch, int(moved_on or self.host.owner)))
         else:
             channel.send(NeverOwned(migration_id, message.epoch))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spicemig.wire.messages.migration import Mode, Transport
+from spicemig.wire.messages.migration import PROTOCOL_VERSION, Mode, Transport
 
 MODES = {
     "auto": Mode.SEAMLESS,
@@ -51,6 +51,7 @@ class ClientAddress:
 class HostFacts:
     """What source and target compare before anything happens."""
 
+    protocol: int = PROTOCOL_VERSION
     name: str = ""
     uuid: bytes = bytes(16)
     guest_kind: str = ""  # what is served; empty at a target

@@ -9,14 +9,14 @@ From then on the guest stands still here until the target has said whose it is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from spicemig.errors import LinkError, MigrationError, ProtocolError, SpicemigError
+from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.migration.blocks import KEY_BYTES, Sealer
 from spicemig.migration.channel import MigrationChannel
 from spicemig.migration.clients import MovingClient
@@ -25,15 +25,14 @@ from spicemig.migration.epoch import EpochFile
 from spicemig.migration.handover import Handover, problem, problem_texts
 from spicemig.migration.interfaces import IHandoverHost, IHandoverObserver
 from spicemig.migration.precopy import PixelPump
-from spicemig.migration.preflight import check_source, mode_for
+from spicemig.migration.preflight import check_source, mode_for, prepare_message
+from spicemig.migration.report import CANCELLED, COMPLETED, FAILED, source_report
 from spicemig.migration.settings import MODES, TRANSPORTS, HandoverSettings, HostFacts
 from spicemig.migration.stages import SOURCE, Input, Stage
+from spicemig.migration.states import state_chunks
 from spicemig.wire.messages.main import Destination
 from spicemig.wire.messages.migration import (
-    CHUNK_BYTES,
-    PROTOCOL_VERSION,
     Cancel,
-    ChannelOffer,
     ClientChanged,
     ClientLinked,
     ClientMode,
@@ -44,19 +43,14 @@ from spicemig.wire.messages.migration import (
     Finished,
     Invited,
     Mode,
-    NamedSetting,
-    NamedVersion,
     NeverOwned,
     Owned,
-    Prepare,
     PrepareAnswer,
     Problem,
     Ready,
     Refused,
     RoundAck,
     Settled,
-    StateChunk,
-    StateKind,
     Stopped,
     Transport,
     Whose,
@@ -66,10 +60,6 @@ LINKED_GRACE_SECONDS = (
     0.1  # a linked client that says nothing itself (a read-only spice-gtk) counts as connected
 )
 SETTLING_SECONDS = 5.0  # for the target's SETTLED, after the last client's time is up
-MAX_STATE_BYTES = 64 << 20  # of all states together
-
-COMPLETED, CANCELLED, FAILED = "completed", "cancelled", "failed"
-EXIT_COMPLETED, EXIT_REFUSED, EXIT_ROLLED_BACK, EXIT_LOST = 0, 3, 4, 5
 
 
 @implementer(IHandoverObserver)
@@ -121,13 +111,12 @@ class SourceHandover(Handover):
         self.pump: PixelPump | None = None
         self.precopy_bytes = 0
         self.state_bytes = 0
-        self._seal_key = secrets.token_bytes(KEY_BYTES)
-        self._sealer = Sealer(self._seal_key, self.migration_id)
+        self.seal_key = secrets.token_bytes(KEY_BYTES)
+        self._sealer = Sealer(self.seal_key, self.migration_id)
         self._freezing: Deferred[Any] | None = None
         self._froze = False
         self._final_sent = False
         self._settled_there = False
-        self._ended_at: float | None = None
 
     # from outside
 
@@ -198,32 +187,9 @@ class SourceHandover(Handover):
         self.wake()
 
     def _send_prepare(self) -> None:
-        facts = self.facts
         for offer in self.host.offers():
             self._add_client(offer, mode_for(offer, self.mode))
-        self.send(
-            Prepare(
-                version=PROTOCOL_VERSION,
-                migration_id=self.migration_id,
-                dry_run=int(self.dry_run),
-                mode=self.mode,
-                transport=self.transport,
-                epoch=self.epochs.current.epoch,
-                seal_key=self._seal_key,
-                uuid=facts.uuid,
-                name=facts.name.encode(),
-                guest_kind=facts.guest_kind.encode(),
-                guest_version=facts.guest_versions.get(facts.guest_kind, 1),
-                state_versions=[
-                    NamedVersion(name.encode(), version) for name, version in facts.state_versions.items()
-                ],
-                settings=[
-                    NamedSetting(name.encode(), value.encode()) for name, value in facts.same_settings.items()
-                ],
-                channels=[ChannelOffer(kind, number) for kind, number in sorted(facts.channels)],
-                clients=[client.offer for client in self.clients.values()],
-            )
-        )
+        self.send(prepare_message(self))
 
     def _add_client(self, offer: ClientOffer, mode: Mode) -> MovingClient:
         offer.mode = mode
@@ -256,7 +222,6 @@ class SourceHandover(Handover):
         self.send(
             Invited(self.epoch, [ClientMode(client.id, client.mode) for client in self.clients.values()])
         )
-        self.wake()
         inviting = [
             client for client in self._staying() if client.mode in (Mode.SEAMLESS, Mode.SEMI_SEAMLESS)
         ]
@@ -382,7 +347,6 @@ class SourceHandover(Handover):
 
     def _freeze(self) -> None:
         self.send(Stopped())
-        self.wake()
         self._froze = True
         freezing = self._freezing = self.host.freeze()
         freezing.addCallbacks(self._frozen, self._freeze_failed)
@@ -424,40 +388,16 @@ class SourceHandover(Handover):
         if self._freezing is not None or self._final_sent or not self._pumped(self.pump):
             return
         self._final_sent = True
+        clients = [client.id for client in self._staying() if client.mode is Mode.SEAMLESS]
         try:
-            for state in self._states():
-                self._send_state(*state)
+            for chunk in state_chunks(self.host, [] if self.transport is Transport.CLIENT else clients):
+                self.state_bytes += len(chunk.data)
+                self.digest.state(chunk)
+                self.send(chunk)
         except SpicemigError as error:
             self._state_failed(error)
             return
         self.send(Final())
-
-    def _states(self) -> Iterable[tuple[StateKind, int, int, int, bytes]]:
-        host = self.host
-        yield StateKind.HOST, 0, 0, 0, host.export_host()
-        yield StateKind.DEVICE, 0, 0, 0, host.device.export_state()
-        yield StateKind.GUEST, 0, 0, 0, host.guest.export_state()
-        if self.transport is Transport.CLIENT:
-            return
-        for client in self._staying():
-            if client.mode is Mode.SEAMLESS:
-                for block in host.client_blocks(client.id):
-                    yield StateKind.CHANNEL, client.id, block.channel, block.channel_id, block.data
-
-    def _send_state(
-        self, kind: StateKind, connection_id: int, channel: int, channel_id: int, data: bytes
-    ) -> None:
-        self.state_bytes += len(data)
-        if self.state_bytes > MAX_STATE_BYTES:
-            raise MigrationError(self.stage, f"the states have more than {MAX_STATE_BYTES} bytes")
-        view = memoryview(data)
-        for first in range(0, max(len(view), 1), CHUNK_BYTES):
-            last = first + CHUNK_BYTES >= len(view)
-            chunk = StateChunk(
-                kind, connection_id, channel, channel_id, int(last), view[first : first + CHUNK_BYTES]
-            )
-            self.digest.state(chunk)
-            self.send(chunk)
 
     def _target_ready(self, message: Ready) -> None:
         if not self._final_sent:
@@ -492,7 +432,6 @@ class SourceHandover(Handover):
 
     def _send_commit(self) -> None:
         self.send(Commit(self.migration_id, self.epoch))
-        self.wake()
 
     def _check_named(self, message: Any) -> None:
         if bytes(message.migration_id) != self.migration_id or message.epoch != self.epoch:
@@ -500,7 +439,21 @@ class SourceHandover(Handover):
 
     def _target_owns(self, message: Owned) -> None:
         self._check_named(message)
-        self.step(Input.OWNED_RECEIVED, peer=True)
+        if message.alive:
+            self.step(Input.OWNED_RECEIVED, peer=True)
+        elif self.stage is Stage.SWITCH:
+            self.fail(Input.FAILED, self._fallen())
+        else:
+            # it may have run for a moment; clients and guest stand still until the operator decides
+            self.tell("stage", stage=self.stage.value, **problem_texts(self._fallen()))
+            self.hang_up()
+
+    def _fallen(self) -> Problem:
+        return problem(
+            "fallen",
+            "the target owned the guest, and has lost it",
+            "`spicemig recover` runs it here again, as it was when it was stopped",
+        )
 
     def _target_never_owned(self, message: NeverOwned) -> None:
         self._check_named(message)
@@ -676,42 +629,10 @@ class SourceHandover(Handover):
 
     def _end(self, outcome: str) -> None:
         self.outcome = outcome
-        self._ended_at = self.seconds()
         self.close_channel()
         self._ended()
         self.wake()
 
     def report(self) -> dict[str, Any]:
         """See :class:`Handover`; the names are fixed for users."""
-        pump = self.pump
-        sent = pump.sent_bytes if pump is not None else 0
-        stopped = self.entered_at(Stage.STOP) is not None
-        at = self.seconds() if self._ended_at is None else self._ended_at
-        precopy = self.precopy_bytes if stopped else sent
-        return {
-            "id": self.migration_id.hex(),
-            "outcome": self.outcome,
-            "stage": (self.failed_at or self.stage).value,
-            "pause_ms": self.pause_ms,
-            "precopy_bytes": precopy,
-            "final_bytes": sent - precopy + self.state_bytes,
-            "rounds": pump.rounds if pump is not None else 0,
-            "duration_ms": round((at - self._began) * 1000, 3),
-            "clients": [client.report() for client in self.clients.values()],
-            "timeline": self.timeline_ms(),
-            "problems": [problem_texts(one) for one in self.problems],
-            "dry_run": self.dry_run,
-            "epoch": self.epoch,
-            "exit_status": self._exit_status(),
-        }
-
-    def _exit_status(self) -> int | None:
-        if self.outcome is None:
-            return None
-        if self.outcome == COMPLETED:
-            return EXIT_COMPLETED
-        if self.stage is Stage.LOST:
-            return EXIT_LOST
-        if self.failed_at in (Stage.IDLE, Stage.PREPARE) and self.outcome == FAILED:
-            return EXIT_REFUSED
-        return EXIT_ROLLED_BACK
+        return source_report(self)

@@ -111,6 +111,7 @@ SOURCE: Table = {
     (Stage.SWITCH, Input.OWNED_RECEIVED): (Stage.SWITCH, None),
     (Stage.SWITCH, Input.ALL_LEFT): (Stage.DONE, "release"),
     (Stage.SWITCH, Input.DEADLINE_PASSED): (Stage.LOST, "give_up"),
+    (Stage.SWITCH, Input.FAILED): (Stage.LOST, "give_up"),  # the guest ended with the target's process
     (Stage.LOST, Input.RECOVERED): (Stage.UNDONE, "take_back"),
     **_ignored((Stage.COMMIT, Stage.IN_DOUBT, Stage.SWITCH), Input.CANCELLED),
     **_ignored(ENDS, Input.CANCELLED, Input.PEER_LOST, Input.DEADLINE_PASSED, Input.FAILED),

@@ -287,7 +287,6 @@ class TargetHandover(Handover):
 
     def _refuse(self, why: Problem) -> None:
         self.log.error("refused: {why}", why=problem_texts(why)["text"])
-        self.send(Refused(why))
         self.fail(Input.FAILED, why)
 
     # COMMIT
@@ -315,7 +314,6 @@ class TargetHandover(Handover):
         assert self._opener is not None
         self.host.assume(self._opener.open)
         self.send(Owned(self.migration_id, self.epoch))
-        self.wake()
         self._look_whether_settled()
 
     # SWITCH
@@ -401,6 +399,8 @@ class TargetHandover(Handover):
         self.step(Input.REFUSED, peer=True)
 
     def _abandon(self) -> None:
+        if self.problems:
+            self.send(Refused(self.problems[-1]))
         if self._expecting:
             self._expecting = False
             self.host.observer = None

@@ -190,7 +190,7 @@ class StateChunk:
     channel_type: u8
     channel_id: u8
     last: u8
-    data: Annotated[bytes, Rest()]
+    data: Annotated[Buffer, Rest()]
 
 
 @message("migration", to="server", number=108)
@@ -271,6 +271,7 @@ class Owned:
 
     migration_id: Annotated[bytes, Fixed(16)]
     epoch: u64
+    alive: u8 = 1  # 0: the guest ended with the target's process; asked with Whose
 
 
 @message("migration", to="client", number=106)
