@@ -20,6 +20,7 @@ class Arrival:
     seamless: bool
     verifier: TicketVerifier | None  # None: the source asked for no ticket
     client: ClientSession | None = None  # once its first link is here
+    told_linked: bool = False
     blocks: dict[ChannelKey, bytes] = field(default_factory=dict)  # the stream copy of its state
     settled: set[ChannelKey] = field(default_factory=set)
 

@@ -159,7 +159,7 @@ class ClientSession:
         """End one connection from our side."""
         protocol = self.protocols.get((core.channel, core.channel_id))
         if protocol is not None:
-            protocol.transport.loseConnection()
+            protocol.close()
 
     def close(self) -> None:
         """End all connections; what is already queued is still sent."""

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 CHANNEL_SET = (("main", 0), ("display", 0), ("inputs", 0), ("cursor", 0))
 SEAMLESS_VERSION = 1  # overall migration version of BEGIN_SEAMLESS; SPICE_MIGRATION_PROTOCOL_VERSION
-UNASKED_ACK_SECONDS = 0.1  # a read-only spice-gtk keeps back its DO_SEAMLESS; after this it is taken as said
-UNSAID_CONNECTED_SECONDS = 0.25  # and its CONNECTED_SEAMLESS: after this it has surely read the answer
 MM_TIME_MASK = 0xFFFFFFFF
 
 
@@ -198,7 +196,7 @@ class Sessions:
             id=core.channel_id,
         )
         if arrival is not None:
-            self._arrived(arrival, core)
+            self._look_whether_linked(arrival)
         return client
 
     def _join(self, request: LinkRequest, core: Any, password: bytes) -> ClientSession:
@@ -515,20 +513,20 @@ class Sessions:
         else:
             client.expect_state()
 
-    def _arrived(self, arrival: Arrival, core: Any) -> None:
+    def _look_whether_linked(self, arrival: Arrival) -> None:
+        """
+        Tell, once, that a client is linked with all it has at the source.
+
+        A read-only spice-gtk does not say so itself: it may not send the source
+        its MIGRATE_CONNECTED_SEAMLESS.
+        """
         client = arrival.client
-        assert client is not None
-        if core.channel == "main" and arrival.seamless:
-            self.clock.callLater(UNASKED_ACK_SECONDS, self._ack_unasked, arrival, client)
-
-    def _ack_unasked(self, arrival: Arrival, client: ClientSession) -> None:
-        if client.main is not None and client.arriving and not client.main.seamless_answered:
-            self.answer_seamless(client, SEAMLESS_VERSION)
-            self.clock.callLater(UNSAID_CONNECTED_SECONDS, self._connected_unsaid, arrival, client)
-
-    def _connected_unsaid(self, arrival: Arrival, client: ClientSession) -> None:
-        if client.main is not None and client.arriving and arrival.linked:
-            self.notify_observer("client_linked", client.connection_id)
+        if client is None or arrival.told_linked or not arrival.linked:
+            return
+        if arrival.seamless and not (client.main is not None and client.main.seamless_answered):
+            return
+        arrival.told_linked = True
+        self.notify_observer("client_linked", client.connection_id)
 
     def answer_seamless(self, client: ClientSession, version: int) -> None:
         """A client asks the target whether it may bring its state."""
@@ -547,6 +545,8 @@ class Sessions:
                 arrival.seamless = False
             client.main.seamless_nack()
         client.flush(client.main)
+        if arrival is not None:
+            self._look_whether_linked(arrival)
 
     def migrate_data(self, client: ClientSession, core: Any, sealed: bytes) -> None:
         """A block came through its client."""
