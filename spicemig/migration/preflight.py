@@ -11,7 +11,6 @@ from spicemig.migration.handover import problem
 from spicemig.migration.settings import HostFacts
 from spicemig.wire.declare import channel_name
 from spicemig.wire.messages.migration import (
-    PROTOCOL_VERSION,
     ChannelOffer,
     ClientOffer,
     Mode,
@@ -55,7 +54,7 @@ def prepare_message(handover: Any) -> Prepare:
     """What the source tells the target of itself."""
     facts: HostFacts = handover.facts
     return Prepare(
-        version=PROTOCOL_VERSION,
+        version=facts.protocol,
         migration_id=handover.migration_id,
         dry_run=int(handover.dry_run),
         mode=handover.mode,
@@ -79,11 +78,11 @@ def check_target(
     prepare: Prepare, host: Any, facts: HostFacts, epochs: EpochFile, arriving: bool
 ) -> list[Problem]:
     """What would make this handover fail on this target."""
-    if prepare.version != PROTOCOL_VERSION:
+    if prepare.version != facts.protocol:
         return [
             problem(
                 "version",
-                f"the source speaks migration protocol {prepare.version}, the target {PROTOCOL_VERSION}",
+                f"the source speaks migration protocol {prepare.version}, the target {facts.protocol}",
                 "install the same version of spicemig on both hosts",
             )
         ]
