@@ -224,14 +224,16 @@ class DemoGuest:
         return self._inputs.seen()
 
     def describe(self) -> dict[str, Any]:
-        """What to tell operators of this guest."""
+        """What to tell operators and tests of this guest."""
+        seen = self.inputs_seen()
         return {
             "width": self._layout.width,
             "height": self._layout.height,
             "mouse": "absolute" if self.absolute_pointer else "relative",
             "draws_per_second": self.draws_per_second,
             "drawn": self._drawn,
-            "inputs": self.inputs_seen().counts,
+            "inputs": [list(entry) for entry in seen.log],
+            "input_counts": seen.counts,
         }
 
     def key_down(self, code: int) -> None:

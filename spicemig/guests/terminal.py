@@ -18,8 +18,8 @@ CARET = (236, 190, 110)
 
 PROMPT = "$ "
 GREETING = [
-    "# Welcome to spicemig. This box shows what you type; 'help' lists",
-    "# the words it knows. Hold the left button in the paint box to draw.",
+    "# Welcome to spicemig. What you type shows here; 'help' lists the",
+    "# words that are known. Hold the left button in the box below to draw.",
     "",
     PROMPT,
 ]
