@@ -10,6 +10,7 @@ from spicemig.migration.interfaces import IHandoverHost, IHandoverObserver
 from spicemig.migration.settings import HandoverSettings
 from spicemig.migration.stages import SOURCE_BEFORE_COMMIT, Stage
 from spicemig.testing.handover import STRIDE, FakeDevice, FakeHost, ScriptedClient, TwoHosts
+from spicemig.wire.messages import migration as wire
 from spicemig.wire.messages.migration import OfferFlag
 
 
@@ -205,6 +206,13 @@ class ClientsTests(HandoverTestCase):
             },
         )
         self.assertLess(hosts.report["duration_ms"], 1000)
+
+    def test_read_only_client(self):
+        """A client that cannot say that it is linked counts as connected soon after the target says it."""
+        hosts = self.completed(ScriptedClient(1, answer="linked"))
+        self.assertEqual(self.modes(hosts.report), {1: ("seamless", "completed")})
+        told = {entry["stage"]: entry["at_ms"] for entry in hosts.report["timeline"]}
+        self.assertLessEqual(abs(told["precopy"] - told["invite"] - 100), 60)
 
     def test_no_client(self):
         """A guest that nobody looks at moves too."""
@@ -447,6 +455,62 @@ class FaultTests(HandoverTestCase):
             hosts.kill_target()
             self.ends(hosts)
             self.assert_nothing_happened(hosts)
+
+    def test_messages_that_never_come(self):
+        """A peer that lives but does not go on is given up at the deadline, and nothing has happened."""
+        for missing in (
+            wire.Prepare,
+            wire.PrepareAnswer,
+            wire.Invited,
+            wire.RoundAck,
+            wire.Stopped,
+            wire.Final,
+            wire.Ready,
+        ):
+            hosts = self.hosts(ScriptedClient(1))
+            hosts.swallowed = {missing}
+            hosts.start()
+            self.ends(hosts)
+            self.assert_nothing_happened(hosts)
+            self.assertEqual(hosts.report["outcome"], "failed", missing)
+
+    def test_commit_never_comes(self):
+        """A COMMIT that does not arrive on a living connection is found out by asking on another one."""
+        hosts = self.hosts()
+        hosts.swallowed = {wire.Commit}
+        hosts.start()
+        self.ends(hosts)
+        self.assert_nothing_happened(hosts)
+
+    def test_answers_after_commit_never_come(self):
+        """An OWNED or SETTLED that does not arrive is asked for again."""
+        hosts = self.hosts()
+        hosts.swallowed = {wire.Owned}
+        hosts.start()
+        self.assertTrue(hosts.run_until(lambda: hosts.source.stage is Stage.IN_DOUBT))
+        hosts.swallowed = set()
+        self.ends(hosts)
+        self.assert_moved(hosts)
+        self.assertEqual(hosts.report["outcome"], "completed")
+
+    def test_finished_never_comes(self):
+        """A target that is not told of the end ends by itself."""
+        hosts = self.hosts()
+        hosts.swallowed = {wire.Finished}
+        hosts.start()
+        self.ends(hosts)
+        self.assert_moved(hosts)
+        self.assertIs(hosts.target.stage, Stage.DONE)
+
+    def test_settled_never_comes(self):
+        """Without SETTLED the source does not say completed, and keeps the guest for the operator."""
+        hosts = self.hosts()
+        hosts.swallowed = {wire.Settled}
+        hosts.start()
+        self.ends(hosts)
+        self.assertIs(hosts.source.stage, Stage.LOST)
+        self.assertTrue(hosts.target_host.serving)
+        self.assertFalse(hosts.source_host.serving)
 
     def test_done_deferred_cancelled(self):
         """Cancelling the Deferred of the report cancels the handover."""

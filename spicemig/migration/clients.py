@@ -19,7 +19,7 @@ class MovingClient:
     mode: Mode
     invited: bool = False
     answered: bool = False
-    linked: bool = False  # the target says so
+    linked_at: float | None = None  # when the target said so
     gone: bool = False  # from the source
     settled: bool = False  # at the target
     outcome: str | None = None

@@ -177,6 +177,10 @@ class SourceHandover(Handover):
             self._give_up_on_clients_that_stay()
         elif name == "redial":
             self.step(Input.REDIAL_DUE)
+        elif self.stage is Stage.SWITCH:
+            text = "the target owned the guest, and did not say that it serves all clients"
+            hint = "look at the target; if it does not run the guest, `spicemig recover` runs it here"
+            self.fail(Input.DEADLINE_PASSED, problem("not-settled", text, hint))
         else:
             super().deadline(name)
 
@@ -274,14 +278,20 @@ class SourceHandover(Handover):
         client = self.clients.get(message.connection_id)
         if client is None:
             raise ProtocolError(LinkError.INVALID_DATA, "a client that nobody sent was linked")
-        client.linked = True
-        if self.stage is Stage.INVITE and not client.answered and "linked" not in self._deadlines:
-            self.after("linked", LINKED_GRACE_SECONDS)
+        if client.linked_at is None:
+            client.linked_at = self.seconds()
+        self._take_linked_as_connected()
 
     def _take_linked_as_connected(self) -> None:
-        for client in self._waited_for():
-            if client.linked:
+        if self.stage is not Stage.INVITE:
+            return
+        linked = [(client.linked_at, client) for client in self._waited_for() if client.linked_at is not None]
+        for linked_at, client in linked:
+            left = linked_at + LINKED_GRACE_SECONDS - self.seconds()
+            if left <= 0:
                 self._answered(client, client.mode)
+            elif self._deadlines.get("linked", linked_at + 1) > linked_at + LINKED_GRACE_SECONDS:
+                self.after("linked", left)
 
     def _give_up_on_silent_clients(self) -> None:
         for client in self._waited_for():
