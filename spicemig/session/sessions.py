@@ -508,10 +508,15 @@ class Sessions:
             self.guest.resume()
 
     def _settle_from_stream(self, arrival: Arrival, client: ClientSession) -> None:
-        if arrival.blocks:
-            client.restore(arrival.blocks)
-        else:
+        if not arrival.blocks:
             client.expect_state()
+            return
+        try:
+            client.restore(arrival.blocks)
+        except ProtocolError as error:
+            # the guest must run all the same; this client can only come anew
+            self.log.error("client {client}: its state is not right: {error}", client=client.address, error=error)
+            client.abort()
 
     def _look_whether_linked(self, arrival: Arrival) -> None:
         """
