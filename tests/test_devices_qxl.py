@@ -10,7 +10,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from spicemig.devices import qxl
-from spicemig.devices.cursor import CursorHide, CursorMove, CursorReset, CursorSet, CursorShape, CursorState, CursorTrail
+from spicemig.devices.cursor import (
+    CursorHide,
+    CursorMove,
+    CursorReset,
+    CursorSet,
+    CursorShape,
+    CursorState,
+    CursorTrail,
+)
 from spicemig.devices.dirty import TILE
 from spicemig.devices.drawables import Batch, DeviceImage, Placeholder
 from spicemig.devices.interfaces import IDevice, IDisplay

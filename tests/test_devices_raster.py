@@ -182,7 +182,11 @@ class CopyTests(RasterCase):
             (BitmapFormat.BIT24, bgr, two),
             (BitmapFormat.BIT32, bgrx, two),
             (BitmapFormat.RGBA, bgrx, two),
-            (BitmapFormat.BIT16, bytes([0x1F, 0, 0, 0x7C, 0xE0, 3, 0, 0]), [(0, 0, 255), (255, 0, 0), (0, 255, 0), (0, 0, 0)]),
+            (
+                BitmapFormat.BIT16,
+                bytes([0x1F, 0, 0, 0x7C, 0xE0, 3, 0, 0]),
+                [(0, 0, 255), (255, 0, 0), (0, 255, 0), (0, 0, 0)],
+            ),
         ]
         for format, data, colours in cases:
             image = DeviceImage(4, 1, format, len(data), data, palette=palette)
@@ -218,7 +222,9 @@ class CopyTests(RasterCase):
         """A surface copied to itself arrives as it was, though the two overlap."""
         source = picture(WIDTH, HEIGHT)
         self.draw(copy((0, 0, WIDTH, HEIGHT), device_image(source)))
-        self.draw(copy((3, 3, WIDTH, HEIGHT), DeviceImage(WIDTH, HEIGHT, surface=0), (0, 0, WIDTH - 3, HEIGHT - 3)))
+        self.draw(
+            copy((3, 3, WIDTH, HEIGHT), DeviceImage(WIDTH, HEIGHT, surface=0), (0, 0, WIDTH - 3, HEIGHT - 3))
+        )
         expected = source.copy()
         expected.paste(source, (3, 3))
         self.assertShows(expected)
@@ -350,7 +356,9 @@ class WaitingTests(RasterCase):
             elif kind == 2:
                 message = copy(where, source, surface=surface, clip=clip)
             elif kind == 3:
-                message = move(where, dice.randrange(WIDTH), dice.randrange(HEIGHT), surface=surface, clip=clip)
+                message = move(
+                    where, dice.randrange(WIDTH), dice.randrange(HEIGHT), surface=surface, clip=clip
+                )
             else:
                 other = DeviceImage(WIDTH, HEIGHT, surface=dice.randrange(2))
                 message = copy(where, other, surface=surface, clip=clip)

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -205,6 +206,15 @@ class PlainCTests(SynchronousTestCase):
         for seed in ("1", "2", "3"):
             ran = subprocess.run([str(program), seed, "5000"], capture_output=True, text=True)
             self.assertEqual((ran.returncode, ran.stdout, ran.stderr[:2000]), (0, "", ""))
+
+    def test_no_warnings(self):
+        """The whole extension compiles without a warning."""
+        include = sysconfig.get_path("include")
+        if not Path(include, "Python.h").exists():
+            raise SkipTest("Python.h is not installed")
+        limited = "-DPy_LIMITED_API=0x030b0000"
+        built = self.build("-fsyntax-only", limited, f"-I{include}", *sorted(SOURCES.glob("*.c")))
+        self.assertEqual((built.returncode, built.stderr), (0, ""))
 
     def test_only_the_edge_knows_python(self):
         """No file but edge.c includes Python.h."""

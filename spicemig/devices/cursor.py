@@ -9,7 +9,6 @@ they are not changed once they were given to a device.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Union
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class CursorReset:
     """Forget shape and place, as after a reset of the device."""
 
 
-CursorCommand = Union[CursorSet, CursorMove, CursorHide, CursorTrail, CursorReset]
+CursorCommand = CursorSet | CursorMove | CursorHide | CursorTrail | CursorReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +84,7 @@ class CursorState:
         """The state that this command leaves."""
         match command:
             case CursorSet():
-                return replace(
-                    self, shape=command.shape, x=command.x, y=command.y, visible=command.visible
-                )
+                return replace(self, shape=command.shape, x=command.x, y=command.y, visible=command.visible)
             case CursorMove():
                 return replace(self, x=command.x, y=command.y, visible=self.shape is not None)
             case CursorHide():

@@ -13,9 +13,10 @@ pointers are filled in; nobody has to take the body apart for that.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 from spicemig.wire.declare import Placeholder, catalogue
 from spicemig.wire.drawing import Rect
@@ -68,14 +69,35 @@ class DeviceImage:
 class Drawable:
     """One record of a batch, opened; attributes are read from the record."""
 
-    __slots__ = ("batch", "bottom", "effect", "left", "mm_time", "number", "offset", "relocations", "right", "surface", "top")
+    __slots__ = (
+        "batch",
+        "bottom",
+        "effect",
+        "left",
+        "mm_time",
+        "number",
+        "offset",
+        "relocations",
+        "right",
+        "surface",
+        "top",
+    )
 
     def __init__(self, batch: Batch, offset: int) -> None:
         self.batch = batch
         self.offset = offset
-        (_size, self.number, self.effect, self.relocations, self.surface, self.top, self.left, self.bottom, self.right, self.mm_time) = (
-            HEADER.unpack_from(batch.records, offset)
-        )
+        (
+            _size,
+            self.number,
+            self.effect,
+            self.relocations,
+            self.surface,
+            self.top,
+            self.left,
+            self.bottom,
+            self.right,
+            self.mm_time,
+        ) = HEADER.unpack_from(batch.records, offset)
 
     @property
     def box(self) -> Rect:
@@ -97,7 +119,7 @@ class Drawable:
 
     def message(self) -> Any:
         """The display message as an object; its images are :class:`Placeholder` of a :class:`DeviceImage`."""
-        declared = catalogue.find("display", "client", self.number)
+        declared: Any = catalogue.find("display", "client", self.number)
         return declared.unpack_template(self.body, dict(self.fixups()))
 
     def source_surfaces(self) -> list[int]:
@@ -129,7 +151,16 @@ class Batch:
         size = HEADER.size + len(pointers) * RELOCATION.size + len(body)
         box = base.box
         self.records += HEADER.pack(
-            size, message.number, effect, len(pointers), base.surface_id, box.top, box.left, box.bottom, box.right, mm_time
+            size,
+            message.number,
+            effect,
+            len(pointers),
+            base.surface_id,
+            box.top,
+            box.left,
+            box.bottom,
+            box.right,
+            mm_time,
         )
         for where, placeholder in pointers:
             self.records += RELOCATION.pack(where, len(self.images))

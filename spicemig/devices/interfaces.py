@@ -42,7 +42,7 @@ class IDevice(Interface):
         """Tell it no more."""
 
     def surfaces():
-        """The live surfaces as :class:`spicemig.devices.surfaces.Surface`, the primary (id 0) first if there is one."""
+        """The live ones as :class:`spicemig.devices.surfaces.Surface`, the primary (id 0) first if there is one."""
 
     def render(surface_id):
         """Draw what is waiting for this surface and return it; its ``pixels`` are current."""
@@ -79,17 +79,19 @@ class IDevice(Interface):
         """The remembered commands (surfaces, primary, monitors config, cursor) as bytes, without pixels."""
 
     def restore(state):
-        """Make the surfaces that ``export_state`` told of; raises ``WireError``. Pixels come by ``apply_block``."""
+        """Make the surfaces that ``export_state`` told of, or raise ``WireError``; pixels come by ``apply_block``."""
 
     def apply_block(block):
-        """Put the pixels of one :class:`PixelBlock` into its surface; may come before ``restore`` has named the surface."""
+        """Put a :class:`PixelBlock` into its surface; may come before ``restore`` has named the surface."""
 
 
 class IGuest(Interface):
     """The machine on display: draws through a device, and gets what clients type and point."""
 
     kind = Attribute("The name under which the INI file asks for it.")
-    absolute_pointer = Attribute("Whether it takes pointer positions (client mouse mode) or motions (server mouse mode).")
+    absolute_pointer = Attribute(
+        "Whether it takes pointer positions (client mouse mode) or motions (server mouse mode)."
+    )
 
     def attach(device):
         """Draw on this device; called once, before anything else."""
@@ -107,7 +109,7 @@ class IGuest(Interface):
         """Give back timers and files; the guest is not used again."""
 
     def key_down(code):
-        """A key went down; ``code`` is a PC set 1 scan code as SPICE sends it (u32, 0xe0 prefix in the low byte)."""
+        """A key went down; ``code`` is a PC set 1 scan code as SPICE sends it: a prefix is the low byte."""
 
     def key_up(code):
         """It went up."""
@@ -138,7 +140,9 @@ class IGuestMaker(Interface):
     """A Twisted plugin that makes guests of one kind."""
 
     kind = Attribute("The name for the INI file's [guest] kind.")
-    options = Attribute("A tuple of spicemig.guests.options.GuestOption: what the section of that kind may say.")
+    options = Attribute(
+        "A tuple of spicemig.guests.options.GuestOption: what the section of that kind may say."
+    )
     state_version = Attribute("The newest state that restore understands; source and target compare it.")
 
     def make(settings, clock):

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from spicemig.devices.cursor import CursorCommand, CursorShape, CursorState
 from spicemig.devices.dirty import Area, DirtyTiles
 from spicemig.devices.drawables import Batch, Drawable
-from spicemig.devices.interfaces import IDevice, IDisplay
+from spicemig.devices.interfaces import IDevice
 from spicemig.devices.raster.kernels import PUT, copy_rect
 from spicemig.devices.raster.pending import Raster
 from spicemig.devices.surfaces import PIXEL_BYTES, PRIMARY, PixelBlock, Surface
@@ -106,9 +106,7 @@ def _cursor_of(told: CursorDescription) -> CursorState:
             told.hot_spot_y,
             bytes(told.data),
         )
-    return CursorState(
-        shape, told.x, told.y, bool(told.visible), told.trail_length, told.trail_frequency
-    )
+    return CursorState(shape, told.x, told.y, bool(told.visible), told.trail_length, told.trail_frequency)
 
 
 @implementer(IDevice)
@@ -128,7 +126,7 @@ class QXLDevice:
         self._commands: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._cursor_commands: deque[CursorCommand] = deque()
         self._taking = False
-        self._displays: list[IDisplay] = []
+        self._displays: list[Any] = []  # IDisplay
         self._forget()
 
     def _forget(self) -> None:
@@ -257,10 +255,10 @@ class QXLDevice:
 
     # what sessions call
 
-    def add_display(self, display: IDisplay) -> None:
+    def add_display(self, display: Any) -> None:
         self._displays.append(display)
 
-    def remove_display(self, display: IDisplay) -> None:
+    def remove_display(self, display: Any) -> None:
         if display in self._displays:
             self._displays.remove(display)
 
@@ -351,7 +349,7 @@ class QXLDevice:
 
         Displays are not told: what they show did not change.
         """
-        told = DeviceState.unpack(state)
+        told = DeviceState.unpack(state, exact=True)
         if told.version > STATE_VERSION:
             raise WireError("DeviceState", "version", 0, f"{told.version} is newer than {STATE_VERSION}")
         monitors = MonitorsConfig.unpack(told.monitors) if told.monitors else None
@@ -376,7 +374,9 @@ class QXLDevice:
 
     def apply_block(self, block: PixelBlock) -> None:
         surface = self._arrived.get(block.surface_id) or self._raster.surfaces.get(block.surface_id)
-        if block.width and (surface is None or (surface.width, surface.height) != (block.width, block.height)):
+        if block.width and (
+            surface is None or (surface.width, surface.height) != (block.width, block.height)
+        ):
             if block.surface_id >= MAX_SURFACES:
                 raise WireError("PixelBlock", "surface_id", 0, "there cannot be such a surface")
             surface = _possible_surface("PixelBlock", block.surface_id, block.width, block.height)

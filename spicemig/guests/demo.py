@@ -323,7 +323,11 @@ class DemoGuest:
     def _answer(self, typed: str) -> list[str]:
         """What the terminal says to a line that was typed."""
         if typed == "help":
-            return ["date   the time of day", "seen   what came from mouse and keyboard", "clear  an empty box"]
+            return [
+                "date   the time of day",
+                "seen   what came from mouse and keyboard",
+                "clear  an empty box",
+            ]
         if typed == "date":
             return [time.strftime("%A, %d %B %Y, %H:%M:%S", time.localtime(self._clock.seconds()))]
         if typed == "seen":
@@ -358,17 +362,29 @@ class DemoGuest:
         ).pack()
 
     def restore(self, state: bytes) -> None:
-        told = DemoState.unpack(state)
+        told = DemoState.unpack(state, exact=True)
         if told.version > STATE_VERSION:
             raise GuestError(f"a demo guest of state version {told.version} is newer than {STATE_VERSION}")
-        if told.pen >= len(PENS) or told.cursor >= len(CURSORS) or not told.lines:
-            raise WireError("DemoState", "pen", 0, "this desk cannot be")
         try:
+            sizes = filled(
+                OPTIONS, {name: getattr(told, name) for name in ("width", "height", "draws_per_second")}
+            )
+            layout = Layout(sizes["width"], sizes["height"])
             inputs = InputLog(told.input_counts, told.input_log)
-            lines = [line.decode() for line in told.lines]
-            shown_time = told.clock.decode()
-        except ValueError as error:
-            raise WireError("DemoState", "lines", 0, str(error)) from error
+            lines = [line.decode("ascii") for line in told.lines]
+            shown_time = told.clock.decode("ascii")
+        except (GuestError, ValueError) as error:
+            raise WireError("DemoState", reason=str(error)) from error
+        terminal = Terminal(layout.text, self._answer)
+        for field, possible in (
+            ("pen", told.pen < len(PENS)),
+            ("cursor", told.cursor < len(CURSORS)),
+            ("level", told.level <= 100),
+            ("pointer", inside((0, 0, layout.width, layout.height), told.pointer_x, told.pointer_y)),
+            ("lines", terminal.fits(lines)),
+        ):
+            if not possible:
+                raise WireError("DemoState", field, reason="not on this desk")
         self._furnish(told.width, told.height)
         self._inputs = inputs
         self._terminal.lines = lines

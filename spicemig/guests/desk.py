@@ -42,7 +42,7 @@ QUILT_COLOURS: tuple[Colour, ...] = (
     (60, 68, 112),
     (48, 52, 88),
 )
-GRAPH_HEIGHT = 64
+GRAPH_HEIGHT = 64  # at most; on small desks less
 GRAPH_STEP = 4
 GRAPH_PAPER = (26, 28, 46)
 GRAPH_INK = (128, 206, 190)
@@ -118,9 +118,11 @@ class Layout:
 
     @property
     def graph(self) -> Box:
-        left, top, right, _bottom = self.activity
+        """The scrolling part of the activity window."""
+        left, top, right, bottom = self.activity
+        top += TITLE_HEIGHT + 10
         steps = (right - left - 20) // GRAPH_STEP
-        return left + 10, top + TITLE_HEIGHT + 10, left + 10 + steps * GRAPH_STEP, top + TITLE_HEIGHT + 10 + GRAPH_HEIGHT
+        return left + 10, top, left + 10 + steps * GRAPH_STEP, top + min(GRAPH_HEIGHT, (bottom - top) // 3)
 
     @property
     def quilt(self) -> Box:
@@ -134,7 +136,7 @@ class Layout:
         """Which of the pens lies there, if one does; the one after the last clears the canvas."""
         left, top = self.paint[0] + 12, self.canvas[1]
         index = (y - top) // SWATCH
-        if left <= x < left + SWATCH and 0 <= index <= len(PENS) and y < self.canvas[3]:
+        if left <= x < left + SWATCH and 0 <= index <= len(PENS) and self.pen_box(index)[3] <= self.canvas[3]:
             return index
         return None
 
@@ -186,13 +188,17 @@ class Desk:
         name = written("spicemig", 15, LIGHT, PANEL)
         painter.picture(14, (PANEL_HEIGHT - name.height) // 2, pictures.device_image(name))
         words = written("a desk that travels", 13, DIM, PANEL)
-        painter.picture(14 + name.width + 12, (PANEL_HEIGHT - words.height) // 2, pictures.device_image(words))
+        painter.picture(
+            14 + name.width + 12, (PANEL_HEIGHT - words.height) // 2, pictures.device_image(words)
+        )
 
     def _dock(self, painter: Painter) -> None:
         left, top, _right, _bottom = self.layout.dock
         for index, name in enumerate(pictures.ICONS):
             x = left + 12 + index * (pictures.ICON_SIZE + 12)
-            painter.picture(x, top + (DOCK_HEIGHT - pictures.ICON_SIZE) // 2, self.image(name, DOCK, pictures.ICON_SIZE))
+            painter.picture(
+                x, top + (DOCK_HEIGHT - pictures.ICON_SIZE) // 2, self.image(name, DOCK, pictures.ICON_SIZE)
+            )
 
     def _photographs(self, painter: Painter) -> None:
         """The photograph, and three details cut out of the same image."""
@@ -226,7 +232,9 @@ class Desk:
             before = place
         for step in range(60):
             angle = step * math.tau / 60
-            self.dab(painter, round(centre_x + 9 * math.cos(angle)), round(centre_y + 9 * math.sin(angle)), PENS[3])
+            self.dab(
+                painter, round(centre_x + 9 * math.cos(angle)), round(centre_y + 9 * math.sin(angle)), PENS[3]
+            )
 
     def clear_canvas(self, painter: Painter) -> None:
         """White paper."""
@@ -272,7 +280,7 @@ class Desk:
     def graph_column(self, painter: Painter, level: int) -> None:
         """The newest column of the graph; ``level`` is from 0 to 100."""
         _left, top, right, bottom = self.layout.graph
-        height = 2 + level * (GRAPH_HEIGHT - 8) // 100
+        height = 2 + level * (bottom - top - 8) // 100
         painter.fill((right - GRAPH_STEP, top, right, bottom - height), GRAPH_PAPER)
         painter.fill((right - GRAPH_STEP, bottom - height, right - 1, bottom), GRAPH_INK)
 
@@ -284,7 +292,9 @@ class Desk:
     def patch(self, painter: Painter, cell: int, colour: int) -> None:
         """One cell of the quilt in one of its colours."""
         x, y = self._quilt_place(cell)
-        painter.fill((x, y, x + QUILT_CELL - 1, y + QUILT_CELL - 1), QUILT_COLOURS[colour % len(QUILT_COLOURS)])
+        painter.fill(
+            (x, y, x + QUILT_CELL - 1, y + QUILT_CELL - 1), QUILT_COLOURS[colour % len(QUILT_COLOURS)]
+        )
 
     def patch_icon(self, painter: Painter, cell: int, which: int) -> None:
         """A small icon in one cell of the quilt."""

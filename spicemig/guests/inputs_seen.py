@@ -69,5 +69,5 @@ class InputLog:
             if kind in _SIGNED:
                 values[:2] = [value - 2**32 if value >= 2**31 else value for value in values[:2]]
             log.append((kind, *values[:count]))
-        counts = {kind: count for (kind, _arity), count in zip(KINDS, self.counts)}
+        counts = {kind: count for (kind, _arity), count in zip(KINDS, self.counts, strict=True)}
         return InputsSeen(sum(self.counts), counts, log)

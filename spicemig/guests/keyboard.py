@@ -33,7 +33,7 @@ _EXTENDED_KEYS = {0x35: "/"}  # on the keypad; its Enter is ENTER
 
 
 def make_code(code: int) -> tuple[int, bool]:
-    """The code of the key itself, and whether it is one of those with the prefix; for presses and releases."""
+    """The code of the key itself, and whether it has the prefix; the same for presses and releases."""
     if code & 0xFF == EXTENDED:
         return code >> 8 & ~RELEASED & 0xFF, True
     return code & ~RELEASED & 0xFF, False

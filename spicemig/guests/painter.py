@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Drawing for guests that have no commands of their own: fills, copies and copy-bits, collected in a batch."""
+"""For guests that have no commands of their own: fills, copies and copy-bits, collected in a batch."""
 
 from __future__ import annotations
 

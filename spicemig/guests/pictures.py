@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -31,9 +32,7 @@ def _named(data: bytes, *shape: int) -> int:
 def device_image(picture: Image.Image, cached: bool = False) -> DeviceImage:
     """The picture as the device wants it; a ``cached`` one is to be kept by clients."""
     data = picture.convert("RGB").tobytes("raw", "BGRX")
-    image = DeviceImage(
-        picture.width, picture.height, BitmapFormat.BIT32, picture.width * PIXEL_BYTES, data
-    )
+    image = DeviceImage(picture.width, picture.height, BitmapFormat.BIT32, picture.width * PIXEL_BYTES, data)
     if cached:
         image.id = _named(data, picture.width, picture.height)
         image.flags = ImageFlags.CACHE_ME
@@ -42,7 +41,7 @@ def device_image(picture: Image.Image, cached: bool = False) -> DeviceImage:
 
 def _mixed(one: Colour, other: Colour, share: float) -> Colour:
     """A colour between two; ``share`` is that of the second."""
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other))
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
@@ -63,7 +62,11 @@ def _ridge(width: int, base: float, heights: float, seed: int) -> list[tuple[int
     dice = random.Random(seed)
     waves = [(dice.uniform(0.6, 1.4) * 2**octave, dice.uniform(0, 7), 0.55**octave) for octave in range(7)]
     return [
-        (x, base - heights * sum(size * math.sin(x / width * 4 * speed + start) for speed, start, size in waves))
+        (
+            x,
+            base
+            - heights * sum(size * math.sin(x / width * 4 * speed + start) for speed, start, size in waves),
+        )
         for x in range(0, width + 1, 1)
     ]
 
@@ -95,7 +98,8 @@ def wallpaper(width: int, height: int) -> Image.Image:
     dice = random.Random(7)
     for _star in range(width * height // 9000):
         x, y = dice.randrange(width), int(dice.random() ** 2 * height * 0.5)
-        draw.point((x, y), _mixed(picture.getpixel((x, y)), (255, 255, 255), dice.uniform(0.15, 0.7)))
+        night: Any = picture.getpixel((x, y))
+        draw.point((x, y), _mixed(night, (255, 255, 255), dice.uniform(0.15, 0.7)))
     for index, (base, colour) in enumerate(
         [(0.80, (122, 92, 128)), (0.87, (82, 70, 112)), (0.94, (46, 48, 86))]
     ):
@@ -112,9 +116,13 @@ def photograph(width: int, height: int) -> Image.Image:
         [(0.0, (64, 116, 180)), (0.55, (150, 182, 206)), (0.85, (250, 208, 160)), (1.0, (252, 190, 130))],
     )
     sky.paste((255, 244, 214), (0, 0), _glow(sky.size, (width * 2 // 3, shore - 18), height // 2))
-    clouds = _noise((width // 16 + 1, shore // 6 + 1), seed=9).resize((width, shore), Image.Resampling.BICUBIC)
+    clouds = _noise((width // 16 + 1, shore // 6 + 1), seed=9).resize(
+        (width, shore), Image.Resampling.BICUBIC
+    )
     clouds = clouds.point([max(0, min(150, (value - 140) * 3)) for value in range(256)])
-    clouds = ImageChops.multiply(clouds, _gradient((width, shore), [(0, (255,) * 3), (1, (40,) * 3)]).convert("L"))
+    clouds = ImageChops.multiply(
+        clouds, _gradient((width, shore), [(0, (255,) * 3), (1, (40,) * 3)]).convert("L")
+    )
     sky.paste((255, 250, 244), (0, 0), clouds)
     draw = ImageDraw.Draw(sky)
     for base, heights, colour, seed in [
@@ -149,7 +157,7 @@ def _grain(size: tuple[int, int], seed: int) -> Image.Image:
 def desk_background(
     paper: Image.Image, windows: list[tuple[Box, str]], dock: Box, dock_colour: Colour, bar_height: int
 ) -> Image.Image:
-    """The wallpaper with the dock and the empty windows, their titles and shadows; their insides come later."""
+    """The wallpaper with the dock and the empty windows, their titles and shadows, but not their insides."""
     radius = 9
     shadows = Image.new("L", paper.size)
     draw = ImageDraw.Draw(shadows)
@@ -197,8 +205,12 @@ def _folder(draw: ImageDraw.ImageDraw, unit: int) -> None:
 
 def _mountain(draw: ImageDraw.ImageDraw, unit: int) -> None:
     draw.ellipse((28 * unit, 10 * unit, 36 * unit, 18 * unit), fill=(255, 236, 170))
-    draw.polygon([(8 * unit, 37 * unit), (20 * unit, 16 * unit), (32 * unit, 37 * unit)], fill=(255, 255, 255))
-    draw.polygon([(22 * unit, 37 * unit), (31 * unit, 23 * unit), (41 * unit, 37 * unit)], fill=(214, 232, 226))
+    draw.polygon(
+        [(8 * unit, 37 * unit), (20 * unit, 16 * unit), (32 * unit, 37 * unit)], fill=(255, 255, 255)
+    )
+    draw.polygon(
+        [(22 * unit, 37 * unit), (31 * unit, 23 * unit), (41 * unit, 37 * unit)], fill=(214, 232, 226)
+    )
 
 
 def _prompt(draw: ImageDraw.ImageDraw, unit: int) -> None:
@@ -265,8 +277,12 @@ def _cross(draw: ImageDraw.ImageDraw, unit: int) -> None:
     for width, colour in ((5, (255, 255, 255, 255)), (2, (24, 28, 44, 255))):
         half = width * unit // 2
         for start, end in ((2, 9), (14, 21)):
-            draw.rectangle((start * unit, 23 * unit // 2 - half, end * unit, 23 * unit // 2 + half), fill=colour)
-            draw.rectangle((23 * unit // 2 - half, start * unit, 23 * unit // 2 + half, end * unit), fill=colour)
+            draw.rectangle(
+                (start * unit, 23 * unit // 2 - half, end * unit, 23 * unit // 2 + half), fill=colour
+            )
+            draw.rectangle(
+                (23 * unit // 2 - half, start * unit, 23 * unit // 2 + half, end * unit), fill=colour
+            )
 
 
 def _beam(draw: ImageDraw.ImageDraw, unit: int) -> None:

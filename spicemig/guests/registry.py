@@ -14,24 +14,24 @@ from typing import Any
 
 from twisted.plugin import getPlugins
 
-from spicemig.devices.interfaces import IGuest, IGuestMaker
+from spicemig.devices.interfaces import IGuestMaker
 from spicemig.errors import GuestError
 from spicemig.guests.demo import DemoGuestMaker
 
-_BUILT_IN: tuple[IGuestMaker, ...] = (DemoGuestMaker(),)
+_BUILT_IN: tuple[Any, ...] = (DemoGuestMaker(),)
 
 
-def makers() -> dict[str, IGuestMaker]:
+def makers() -> dict[str, Any]:
     """Every kind of guest that is installed; a plugin may not take the name of a built-in one."""
-    found: dict[str, IGuestMaker] = {}
+    found: dict[str, Any] = {}
     for plugin in getPlugins(IGuestMaker):
         found[plugin.kind] = plugin
     found.update((maker.kind, maker) for maker in _BUILT_IN)
     return found
 
 
-def maker(kind: str) -> IGuestMaker:
-    """The maker of this kind; raises :class:`GuestError` if there is none."""
+def maker(kind: str) -> Any:
+    """The ``IGuestMaker`` of this kind; raises :class:`GuestError` if there is none."""
     for built_in in _BUILT_IN:
         if built_in.kind == kind:
             return built_in
@@ -41,6 +41,6 @@ def maker(kind: str) -> IGuestMaker:
     return installed[kind]
 
 
-def make(kind: str, settings: Mapping[str, Any], clock: Any) -> IGuest:
-    """A guest of this kind; ``settings`` maps option names to values, ``clock`` is an ``IReactorTime``."""
+def make(kind: str, settings: Mapping[str, Any], clock: Any) -> Any:
+    """An ``IGuest`` of this kind: ``settings`` maps options to values, ``clock`` is an ``IReactorTime``."""
     return maker(kind).make(settings, clock)

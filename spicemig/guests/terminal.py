@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import wrap
 
 from spicemig.devices.drawables import DeviceImage
 from spicemig.guests.painter import Box, Painter
@@ -17,12 +18,11 @@ REMARK_INK = (126, 138, 166)
 CARET = (236, 190, 110)
 
 PROMPT = "$ "
-GREETING = [
-    "# Welcome to spicemig. What you type shows here; 'help' lists the",
-    "# words that are known. Hold the left button in the box below to draw.",
-    "",
-    PROMPT,
-]
+REMARK = "# "
+GREETING = (
+    "Welcome to spicemig. What you type shows here; 'help' lists the words that are known. "
+    "Hold the left button in the box below to draw."
+)
 
 
 class Terminal:
@@ -37,9 +37,14 @@ class Terminal:
         self.left, self.top = left, top
         self.columns = (right - left) // CELL_WIDTH
         self.rows = (bottom - top) // CELL_HEIGHT
-        self.lines = list(GREETING)
+        remarks = wrap(GREETING, min(self.columns, 72), initial_indent=REMARK, subsequent_indent=REMARK)
+        self.lines = [*remarks, "", PROMPT]
         self._answer = answer
         self._glyphs: dict[tuple[str, Colour], DeviceImage] = {}
+
+    def fits(self, lines: list[str]) -> bool:
+        """Whether these lines could be what it remembers."""
+        return 0 < len(lines) <= self.rows and all(len(line) <= self.columns for line in lines)
 
     def paint(self, painter: Painter) -> None:
         """Draw all of it; the paper is there."""
@@ -113,7 +118,7 @@ class Terminal:
             painter.fill((left, top, right, bottom), PAPER)
             return
         colour = INK
-        if line.startswith("#"):
+        if line.startswith(REMARK):
             colour = REMARK_INK
         elif column == 0 and line.startswith(PROMPT):
             colour = PROMPT_INK

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from spicemig.devices.drawables import DeviceImage
 from spicemig.devices.raster.clip import Box, drawn_boxes
-from spicemig.devices.raster.images import Pixels, copied, pixels_of
+from spicemig.devices.raster.images import Pixels, copied, image_of, pixels_of
 from spicemig.devices.raster.kernels import PUT, copy_rect, move_rect, scale_nearest
 from spicemig.devices.raster.mask import masked
 from spicemig.devices.raster.rop import truth_table
@@ -19,7 +18,7 @@ from spicemig.wire.messages.display import CopyBits, DrawCopy
 
 def draw_copy(surface: Surface, message: DrawCopy, surfaces: Mapping[int, Surface]) -> None:
     """Copy a part of an image into the box, larger or smaller if their sizes differ."""
-    image: DeviceImage = message.src_bitmap.value
+    image = image_of(message.src_bitmap)
     source = pixels_of(image, surfaces)
     if image.surface == surface.id:
         source = copied(source)
@@ -34,9 +33,7 @@ def draw_copy(surface: Surface, message: DrawCopy, surfaces: Mapping[int, Surfac
         _copy_scaled(surface, boxes, source, area, box, rop)
 
 
-def _copy_parts(
-    surface: Surface, boxes: Iterable[Box], source: Pixels, dx: int, dy: int, rop: int
-) -> None:
+def _copy_parts(surface: Surface, boxes: Iterable[Box], source: Pixels, dx: int, dy: int, rop: int) -> None:
     """Copy what lies under each box moved by (dx, dy)."""
     for box in boxes:
         copy_rect(

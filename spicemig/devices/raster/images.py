@@ -26,6 +26,14 @@ class Pixels:
     data: Any
 
 
+def image_of(pointer: Any) -> DeviceImage:
+    """The image that a message of a batch points to; raises ``ValueError`` if it points to none."""
+    image = getattr(pointer, "value", None)
+    if not isinstance(image, DeviceImage):
+        raise ValueError("there is no image to draw")
+    return image
+
+
 def pixels_of(image: DeviceImage, surfaces: Mapping[int, Surface]) -> Pixels:
     """
     What this image shows; not a copy if it need not be one.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from spicemig.devices.raster.clip import Box
-from spicemig.devices.raster.images import pixels_of
+from spicemig.devices.raster.images import image_of, pixels_of
 from spicemig.devices.surfaces import PIXEL_BYTES, Surface
 from spicemig.wire.enums import MaskFlags
 
@@ -31,7 +31,7 @@ def masked(
 
 
 def _runs(boxes: list[Box], mask: Any, drawn: Box, surfaces: Mapping[int, Surface]) -> Iterator[Box]:
-    image = mask.bitmap.value
+    image = image_of(mask.bitmap)
     if image.surface is None and not image.palette:
         image = _with_palette(image)
     bits = pixels_of(image, surfaces)
