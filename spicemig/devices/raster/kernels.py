@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The inner loops: those in C if they were built, else their twins in Python."""
+"""
+The inner loops: those in C if they were built, else their twins in Python.
+
+The twins of one family of operations are a module ``reference_FAMILY.py``.
+"""
 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
-from spicemig.devices.raster import reference
+from spicemig.devices.raster import reference, reference_scale
 
+native: ModuleType | None
 try:
-    from spicemig import _kernels
+    from spicemig import _kernels as native
 except ImportError:
-    kernels: ModuleType = reference
-else:
-    kernels = _kernels
+    native = None
 
 PUT = 12  # the raster operation that takes the source and forgets the destination
 
-fill_rect = kernels.fill_rect
-copy_rect = kernels.copy_rect
-move_rect = kernels.move_rect
-scale_nearest = kernels.scale_nearest
-convert_rows = kernels.convert_rows
 
-__all__ = ["PUT", "convert_rows", "copy_rect", "fill_rect", "kernels", "move_rect", "scale_nearest"]
+def kernel(twin: Any) -> Any:
+    """The function in C that has this twin's name; the twin itself if there is none."""
+    return getattr(native, twin.__name__, twin)
+
+
+fill_rect = kernel(reference.fill_rect)
+copy_rect = kernel(reference.copy_rect)
+move_rect = kernel(reference.move_rect)
+scale_nearest = kernel(reference.scale_nearest)
+convert_rows = kernel(reference.convert_rows)
+scale_part = kernel(reference_scale.scale_part)
