@@ -71,9 +71,10 @@ class FakeDevice:
         self.dirty -= set(taken)
         blocks: list[PixelBlock] = []
         for row in taken:
-            if blocks and blocks[-1].top + blocks[-1].rows == row:
-                blocks[-1].rows += 1
-                blocks[-1].data += self.rows[row]
+            last = blocks[-1] if blocks else None
+            if last is not None and last.top + last.rows == row:
+                last.rows += 1
+                last.data = bytes(last.data) + self.rows[row]
             else:
                 blocks.append(PixelBlock(0, STRIDE // 4, len(self.rows), 0, row, 1, STRIDE, self.rows[row]))
         return blocks

@@ -37,7 +37,7 @@ def add_declared(ctx: ClassDefContext) -> None:
     method("pack_template", [], anything)
     method("unpack", [argument("body"), argument("exact", ARG_NAMED_OPT)], self_type, classmethod=True)
     method("unpack_template", [argument("body"), argument("placeholders")], self_type, classmethod=True)
-    for name in ATTRIBUTES:
+    for name in set(ATTRIBUTES) - set(ctx.cls.info.names):  # a record may have fields of these names
         add_attribute_to_class(ctx.api, ctx.cls, name, anything, is_classvar=True)
 
 
