@@ -9,6 +9,7 @@ from typing import Any
 
 from OpenSSL import crypto
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -128,7 +129,8 @@ class StartTests(DaemonCase):
         error = self.assertRaises(StartError, daemon.startService)
         self.assertIn("[listen] plain", str(error))
         self.assertIsInstance(error, SystemExit)
-        self.flushLoggedErrors()
+        self.assertEqual(error.code, str(error))  # so the text is printed, and the status is 1
+        self.assertEqual(daemon.listeners.addresses(), {"plain": [], "control": []})
 
     def test_damaged_epoch(self) -> None:
         """A state that cannot be understood is not guessed at."""
@@ -148,6 +150,28 @@ class EndTests(DaemonCase):
         self.assertEqual(daemon.sessions.stage.value, "empty")
         self.assertEqual(daemon.listeners.addresses(), {"plain": [], "control": []})
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_handover_first(self) -> None:
+        """A handover that can be cancelled is; one that cannot is finished before anything else ends."""
+        daemon = self.daemon()
+        ended: Deferred[None] = Deferred()
+        followed = SimpleNamespace(cancel=lambda: False, stage="switch", when_done=lambda: ended)
+        self.patch(daemon.handovers, "under_way", lambda: [followed])
+        stopped = daemon.stopService()
+        self.assertNoResult(stopped)
+        self.assertEqual(daemon.sessions.stage.value, "serving")
+        ended.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(daemon.sessions.stage.value, "empty")
+
+    def test_target_gives_up(self) -> None:
+        """A target that is stopped with a guest can take another one when it starts again."""
+        daemon = self.daemon(MIGRATION, "target")
+        daemon.epochs.write(daemon.epochs.current.taken_over(2, b"\x02" * 16))
+        daemon.sessions.power_on("demo")
+        self.successResultOf(daemon.stopService())
+        self.assertFalse(daemon.epochs.current.owner)
+        self.assertTrue(daemon.epochs.current.took(b"\x02" * 16))
 
 
 class TicketTests(DaemonCase):

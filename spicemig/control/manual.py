@@ -128,8 +128,11 @@ def _value_name(action: argparse.Action) -> str:
 
 
 def messages_part() -> str:
-    """The catalogue of messages, for ``spicemig-protocol(7)``."""
-    return ".nf\n" + roff(describe(catalogue, "").rstrip()) + "\n.fi\n"
+    """The catalogue of messages, for ``spicemig-protocol(7)``: a list of all, then each with its fields."""
+    lines = [".nf", roff(describe(catalogue).rstrip()), ".fi"]
+    for channel in dict.fromkeys(channel for (channel, _to, _number), _ in catalogue.entries()):
+        lines += [f".SS The channel {channel}", ".nf", roff(describe(catalogue, channel).rstrip()), ".fi"]
+    return "\n".join(lines) + "\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,6 +23,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -52,7 +54,7 @@ from spicemig.session.sessions import Sessions
 from spicemig.session.settings import SessionSettings
 
 
-class StartError(Exception, SystemExit):
+class StartError(SystemExit, Exception):
     """
     The daemon cannot start; ends the program with status 1 and a line of text.
 
@@ -78,11 +80,13 @@ class Daemon(MultiService):
         self.credentials = credentials or Credentials(settings)
         self.listeners = Listeners(reactor)
         self.log_file: Any = None
+        self.in_foreground = True
         self.started_at = time.monotonic()
         self.uuid = settings.server.uuid
         self._pool = ThreadPool(0, settings.display.workers, "spicemig")
         self._watchdog: LoopingCall | None = None
         self._old_hangup: Any = None
+        self._failed: Exception | None = None
         self.sessions: Sessions
         self.epochs: EpochFile
         self.handovers: Handovers
@@ -100,8 +104,6 @@ class Daemon(MultiService):
         daemon.in_foreground = bool(options.twistd("nodaemon"))
         return daemon
 
-    in_foreground = True
-
     def setServiceParent(self, parent: Any) -> None:
         super().setServiceParent(parent)
         if self.settings.server.log_format == "json":
@@ -116,13 +118,13 @@ class Daemon(MultiService):
         try:
             self._prepare()
         except (ConfigError, MigrationError) as error:
-            raise StartError(f"spice-{self.settings.daemon}: {error}") from error
-        opened = self.listeners.open(str(self.settings.file))
-        opened.addCallbacks(lambda _: self._ready(), self._not_ready)
+            self._not_ready(error)
+        else:
+            opened = self.listeners.open(str(self.settings.file))
+            opened.addCallback(lambda _: self._ready())
+            opened.addErrback(lambda failure: self._not_ready(_first_error(failure)))
         if self._failed is not None:
             raise StartError(f"spice-{self.settings.daemon}: {self._failed}")
-
-    _failed: Exception | None = None
 
     def _prepare(self) -> None:
         """Make everything that does not need a socket."""
@@ -207,11 +209,7 @@ class Daemon(MultiService):
         self.listeners.add_control(str(self.settings.server.control), ControlSite(api.root(self)))
 
     def _ready(self) -> None:
-        try:
-            self._begin()
-        except (OSError, SpicemigError) as error:
-            self._not_ready_because(error)
-            return
+        self._begin()
         addresses = "; ".join(
             f"{kind} {' '.join(found)}" for kind, found in self.listeners.addresses().items() if found
         )
@@ -238,14 +236,17 @@ class Daemon(MultiService):
                 epoch=self.epochs.current.epoch,
             )
 
-    def _not_ready(self, failure: Any) -> None:
-        first = getattr(failure.value, "subFailure", failure)
-        self._not_ready_because(first.value)
-
-    def _not_ready_because(self, error: Exception) -> None:
+    def _not_ready(self, error: Exception) -> None:
+        """Undo what was done, and have the program end."""
         self._failed = error
-        self.log.critical("spice-{daemon}: {error}", daemon=self.settings.daemon, error=str(error))
+        if not isinstance(error, SpicemigError):
+            self.log.failure("spice-{daemon} cannot start", Failure(error), daemon=self.settings.daemon)
+        self.listeners.close()
+        self._end_sessions()
+        if self._pool.started:
+            self._pool.stop()
         if self.reactor.running:
+            self.log.critical("spice-{daemon}: {error}", daemon=self.settings.daemon, error=str(error))
             self.reactor.stop()
 
     @inlineCallbacks
@@ -273,6 +274,12 @@ class Daemon(MultiService):
                     "too late to cancel the handover at {stage}: finishing it", stage=followed.stage
                 )
                 yield followed.when_done()
+        arrival = self.handovers.migrations.arrival
+        if arrival is not None and not arrival.ended:
+            arrival.cancel()
+        if self.sessions.owner and not self.settings.guest.kind:
+            # the guest ends with us, and the next start will not make it anew
+            self.epochs.write(replace(self.epochs.current, owner=False, stage="shut down"))
 
     def _end_sessions(self) -> None:
         if not hasattr(self, "sessions"):
@@ -384,6 +391,11 @@ class Daemon(MultiService):
     def doctor(self) -> list[dict[str, Any]]:
         """See :class:`IHost`."""
         return checks(self)
+
+
+def _first_error(failure: Failure) -> Exception:
+    """What went wrong, out of a ``DeferredList``."""
+    return getattr(failure.value, "subFailure", failure).value
 
 
 def read_secret(file: Path, settings_file: Path, section: str) -> bytes:
