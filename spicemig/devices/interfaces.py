@@ -42,7 +42,7 @@ class IDevice(Interface):
         """Tell it no more."""
 
     def surfaces():
-        """The live ones as :class:`spicemig.devices.surfaces.Surface`, the primary (id 0) first if there is one."""
+        """The live :class:`spicemig.devices.surfaces.Surface` objects, the primary (id 0) first."""
 
     def render(surface_id):
         """Draw what is waiting for this surface and return it; its ``pixels`` are current."""
@@ -79,7 +79,7 @@ class IDevice(Interface):
         """The remembered commands (surfaces, primary, monitors config, cursor) as bytes, without pixels."""
 
     def restore(state):
-        """Make the surfaces that ``export_state`` told of, or raise ``WireError``; pixels come by ``apply_block``."""
+        """Make the surfaces that ``export_state`` told of, or raise ``WireError``; pixels come as blocks."""
 
     def apply_block(block):
         """Put a :class:`PixelBlock` into its surface; may come before ``restore`` has named the surface."""
