@@ -255,6 +255,30 @@ class ClientsTests(HandoverTestCase):
         self.assertIn(9, hosts.target.clients)
         self.assertEqual(self.modes(hosts.report)[9], ("switch-host", "completed"))
 
+    def test_client_that_comes_very_late(self):
+        """So is one that attaches while the guest stands still."""
+        hosts = self.hosts()
+        hosts.start()
+        hosts.run_until(lambda: hosts.source.stage is Stage.COMMIT)
+        hosts.source_host.clients[9] = late = ScriptedClient(9)
+        hosts.run_until(lambda: hosts.report is not None)
+        self.assertEqual(late.told, ["switch host"])
+
+    def test_client_that_cannot_be_taken_over(self):
+        """A fault of one client at the target does not keep the guest from moving."""
+        hosts = self.hosts()
+
+        def assume(open_seal):
+            hosts.target_host.guest.running = True
+            raise WireError("PixmapCache", "images", 3, "broken")
+
+        hosts.target_host.assume = assume
+        hosts.start()
+        hosts.run_until(lambda: hosts.report is not None)
+        self.assertEqual(hosts.report["outcome"], "completed")
+        self.assertEqual(self.modes(hosts.report)[1], ("seamless", "lost"))
+        self.assertEqual(len(self.flushLoggedErrors(WireError)), 1)
+
     def test_client_that_goes(self):
         """A client that leaves in the middle is not waited for on either side."""
         hosts = self.hosts(ScriptedClient(1), ScriptedClient(2, answer="silent"))

@@ -288,7 +288,8 @@ class RefusalTests(NetworkTestCase):
         handover = self.start()
         self.until(lambda: handover.ended)
         self.assertEqual(handover.report()["exit_status"], 3)
-        self.assertAlmostEqual(handover.report()["duration_ms"] / 1000, 10, 0)
+        self.assertEqual(handover.report()["problems"][0]["code"], "unreachable")
+        self.assertLess(handover.report()["duration_ms"], 10_000)
 
     def test_host_without_answer(self):
         """A host that does not even take the connection."""
@@ -299,7 +300,7 @@ class RefusalTests(NetworkTestCase):
         )()
         handover = self.start(timeout=3.0)
         self.until(lambda: handover.ended)
-        self.assertIn(handover.report()["problems"][0]["code"], ("timeout", "unreachable"))
+        self.assertEqual(handover.report()["problems"][0]["code"], "unreachable")
 
     def test_other_program(self):
         """A program that speaks something else."""

@@ -41,6 +41,7 @@ from spicemig.wire.messages.migration import (
 )
 
 FIRST_MESSAGE_SECONDS = 10.0
+DIAL_PART = 0.9  # of a stage's time, so that the reason is told rather than that the stage took too long
 MAX_REPORTS = 100  # handovers that are remembered
 
 
@@ -255,7 +256,7 @@ class Migrations:
         factory.noisy = False
         dial: Deferred[Any] = self.endpoint_to(*to).connect(factory)
         dial.addCallback(lambda protocol: protocol.linked)
-        dial.addTimeout(handover.settings.stage_timeout_seconds, self.clock)
+        dial.addTimeout(DIAL_PART * handover.settings.stage_timeout_seconds, self.clock)
         self._dials[handover] = dial
 
         def ended(result: Any) -> None:

@@ -386,12 +386,15 @@ class SourceHandover(Handover):
 
     def _send_final(self) -> None:
         assert self.pump is not None
-        for offer in self.host.offers():
-            if offer.connection_id not in self.clients:  # it came while the handover was under way
-                self._add_client(offer, mode_for(offer, Mode.SWITCH_HOST))
-                self.send(ClientChanged(offer))
+        for client in self._late_clients():
+            self.send(ClientChanged(client.offer))
         self.pump.begin_last()
         self._send_rest()
+
+    def _late_clients(self) -> list[MovingClient]:
+        """Clients that came while the handover was under way; they are told where to go."""
+        late = [offer for offer in self.host.offers() if offer.connection_id not in self.clients]
+        return [self._add_client(offer, mode_for(offer, Mode.SWITCH_HOST)) for offer in late]
 
     def _send_rest(self) -> None:
         assert self.pump is not None
@@ -508,6 +511,7 @@ class SourceHandover(Handover):
         assert stopped_at is not None
         self.pause_ms = round((self.seconds() - stopped_at) * 1000, 3)
         self.host.device.end_precopy()
+        self._late_clients()
         self.host.give_away()
         staying = self._staying()
         for client in staying:

@@ -187,7 +187,7 @@ class TargetHandover(Handover):
 
     def _client_changed(self, message: ClientChanged) -> None:
         offer = message.offer
-        if not self._expecting or self.stage in (Stage.SETTLED, Stage.DONE, Stage.UNDONE):
+        if not self._expecting or (offer.mode != Mode.STAYS and self.stage not in TARGET_BEFORE_COMMIT):
             return
         if offer.connection_id in self.clients:
             self.host.forget(offer.connection_id)
@@ -312,7 +312,12 @@ class TargetHandover(Handover):
 
     def _assume(self) -> None:
         assert self._opener is not None
-        self.host.assume(self._opener.open)
+        try:
+            self.host.assume(self._opener.open)
+        except SpicemigError as error:
+            # the guest is ours, whatever it was that went wrong with a client
+            self.log.failure("not every client could be taken over")
+            self.problems.append(self._load_problem(error))
         self.send(Owned(self.migration_id, self.epoch))
         self._look_whether_settled()
 
