@@ -340,6 +340,7 @@ class MigrationTests(APICase):
         self.assertEqual(self.ask("DELETE", self.path)[0], 409)
         handover.cancellable = True
         self.assertEqual(self.ask("DELETE", self.path), (200, handover.report()))
+        self.assertEqual(self.ask("DELETE", self.path)[0], 409)
 
     def test_events(self) -> None:
         """Events are those that were, those that come, and the report at last."""

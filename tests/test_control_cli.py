@@ -187,13 +187,13 @@ class OtherTests(CommandCase):
         self.assertEqual(len(self.out.splitlines()), 3)
 
     def test_cancel(self) -> None:
-        """The newest migration is cancelled; without one that is an error."""
+        """The migration under way is cancelled; without one that is an error."""
         answers = {
-            ("GET", "/v1/migrations"): {"migrations": [{"id": "a"}, {"id": "b"}]},
+            ("GET", "/v1/migrations"): {"migrations": [{"id": "b", "outcome": None}, REPORT]},
             ("DELETE", "/v1/migrations/b"): {},
         }
         self.assertEqual(self.run_command("cancel", answers), 0)
-        self.assertEqual(self.run_command("cancel", {("GET", "/v1/migrations"): {"migrations": []}}), 1)
+        self.assertEqual(self.run_command("cancel", {("GET", "/v1/migrations"): {"migrations": [REPORT]}}), 1)
 
     def test_doctor(self) -> None:
         """The doctor's own checks and the other host's answer; 3 if anything would fail."""

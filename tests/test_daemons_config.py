@@ -69,9 +69,9 @@ class ReadTests(FileCase):
     def test_relative_paths(self) -> None:
         """A path in the file is relative to the file; one of the command line to where one stands."""
         text = "[server]\nstate_dir = state\n"
-        self.assertEqual(self.read(text).server.state_dir, self.file.parent / "state")
+        self.assertEqual(self.read(text).server.state_dir, self.file.absolute().parent / "state")
         overridden = self.read(text, overrides=("server.state_dir=here",))
-        self.assertEqual(overridden.server.state_dir, Path("here"))
+        self.assertEqual(overridden.server.state_dir, Path("here").absolute())
 
     def test_override(self) -> None:
         """--set wins over the file, and the last one over those before."""

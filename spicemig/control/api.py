@@ -223,6 +223,9 @@ class MigrationResource(JSONResource):
         return self.handover.report()
 
     def delete(self, request: BoundedRequest) -> dict[str, Any]:
+        report = self.handover.report()
+        if report["outcome"] is not None:
+            raise Refused(http.CONFLICT, f"the migration has ended already: {report['outcome']}")
         if not self.handover.cancel():
             raise Refused(
                 http.CONFLICT,

@@ -72,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     migrate_.add_argument("--timeout", type=float, metavar="S", help="seconds that each stage may take")
 
     cancel_ = command("cancel", cancel, "cancel the handover that is under way")
-    cancel_.add_argument("migration", nargs="?", metavar="ID", help="by default the newest one")
+    cancel_.add_argument("migration", nargs="?", metavar="ID", help="by default the one that is under way")
     command("recover", recover, "serve the guest again, on your word that no other host owns it")
 
     ticket_ = command("ticket", ticket, "set the ticket (password) of new clients, or let it expire")
@@ -245,9 +245,10 @@ def cancel(arguments: argparse.Namespace) -> int:
     wanted = arguments.migration
     if not wanted:
         known = control.ask("GET", "/v1/migrations")["migrations"]
-        if not known:
-            raise ControlError("there is no migration to cancel")
-        wanted = known[-1]["id"]
+        under_way = [report["id"] for report in known if report["outcome"] is None]
+        if not under_way:
+            raise ControlError("there is no migration under way")
+        wanted = under_way[-1]
     report = control.ask("DELETE", f"/v1/migrations/{wanted}")
     if arguments.json:
         _print_json(report)

@@ -321,8 +321,10 @@ class _Reader:
             value = declared.kind.read(declared.default_for(self.daemon) if given is None else given)
         except ValueError as error:
             raise self._error(section, declared.name, str(error)) from error
-        if isinstance(value, Path) and given is not None and (section, declared.name) not in self.overridden:
-            value = self.file.parent / value  # relative to the file that says it
+        if isinstance(value, Path) and (section, declared.name) in self.overridden:
+            value = value.absolute()
+        elif isinstance(value, Path):
+            value = self.file.absolute().parent / value  # relative to the file that says it
         return value
 
     def _error(self, section: str, name: str, reason: str) -> ConfigError:

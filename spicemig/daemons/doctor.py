@@ -48,10 +48,9 @@ def _certificates(daemon: Any) -> Iterator[Check]:
     left = expires - datetime.now(UTC)
     if left < timedelta(0):
         yield f"the certificate expired on {expires:%Y-%m-%d}", "", "renew it and start again"
-    elif left < SOON:
-        yield f"the certificate expires on {expires:%Y-%m-%d}", "", "renew it soon"
     else:
-        yield "", f"valid until {expires:%Y-%m-%d}", ""
+        soon = ": renew it soon" if left < SOON else ""
+        yield "", f"valid until {expires:%Y-%m-%d}{soon}", ""
     names = names_in(credentials.chain[0])
     if names:
         yield "", "for " + ", ".join(sorted(names)), ""
