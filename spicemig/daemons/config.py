@@ -163,9 +163,9 @@ class DisplaySettings:
         "How images are compressed for clients that understand it; a client may ask for another way.",
     )
     jpeg_wan: str = option(
-        kinds.choice("auto", "always", "never"),
-        "auto",
-        "Whether photographs are sent as JPEG, with some loss: auto does so where the connection is slow.",
+        kinds.choice("never", "always"),
+        "never",
+        "Whether photographs are sent as JPEG, which takes fewer bytes and loses some detail.",
     )
     workers: int = option(kinds.whole(1, 64), "2", "Threads that compress images.")
 

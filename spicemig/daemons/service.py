@@ -277,7 +277,7 @@ class Daemon(MultiService):
         arrival = self.handovers.migrations.arrival
         if arrival is not None and not arrival.ended:
             arrival.cancel()
-        if self.sessions.owner and not self.settings.guest.kind:
+        if self.owner and not self.settings.guest.kind:
             # the guest ends with us, and the next start will not make it anew
             self.epochs.write(replace(self.epochs.current, owner=False, stage="shut down"))
 
@@ -321,6 +321,11 @@ class Daemon(MultiService):
 
     # what the control API asks
 
+    @property
+    def owner(self) -> bool:
+        """Whether a guest is here, and on disk it is this host's."""
+        return self.sessions.owner and self.epochs.current.owner
+
     def status(self) -> dict[str, Any]:
         """See :class:`IHost`."""
         sessions = self.sessions
@@ -334,7 +339,7 @@ class Daemon(MultiService):
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - self.started_at, 3),
             "stage": sessions.stage.value,
-            "owner": sessions.owner,
+            "owner": self.owner,
             "epoch": self.epochs.current.epoch,
             "guest": None if sessions.guest is None else {"kind": sessions.guest.kind},
             "clients": len(sessions.clients),
