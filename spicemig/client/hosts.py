@@ -98,6 +98,7 @@ class SubjectChecked:
         self._context = SSL.Context(SSL.TLS_METHOD)
         self._context.set_min_proto_version(SSL.TLS1_2_VERSION)
         store = self._context.get_cert_store()
+        assert store is not None
         for authority in authorities:
             store.add_cert(authority.original)
         self._context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)

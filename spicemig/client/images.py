@@ -81,7 +81,7 @@ class ImageReader:
         if not isinstance(bitmap, Bitmap):
             return None
         if bitmap.flags & BitmapFlags.PAL_FROM_CACHE:
-            kept = self.palettes.get(bitmap.palette_id)
+            kept = self.palettes.get(bitmap.palette_id or 0)
             if kept is None:
                 reason = f"palette {bitmap.palette_id:#x} is not in the cache"
                 raise ProtocolError(LinkError.INVALID_DATA, reason)

@@ -72,7 +72,7 @@ class Abilities:
 
     def of(self, channel: type[ClientChannel]) -> frozenset[int]:
         """Capabilities of one channel."""
-        withheld = set()
+        withheld: set[int] = set()
         if channel is MainChannel:
             if not self.semi_seamless:
                 withheld.add(MainCap.SEMI_SEAMLESS_MIGRATE)
@@ -110,7 +110,9 @@ class ViewerSession:
         link_seconds: float = LINK_SECONDS,
     ) -> None:
         if clock is None:
-            from twisted.internet import reactor as clock
+            from twisted.internet import reactor
+
+            clock = reactor
         self.network = network
         self.password = password
         self.clock = clock

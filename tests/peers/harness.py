@@ -56,6 +56,10 @@ class HTTPError(Exception):
         self.body = body
 
 
+class NotDone(AssertionError):
+    """A client did not do what it was told."""
+
+
 # -- what is installed ------------------------------------------------------------------------------
 
 
@@ -366,14 +370,14 @@ class GtkClient(Program):
             self.events.append(told)
 
     async def do(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Give a command; gives the answer, raises ``AssertionError`` for one that failed."""
+        """Give a command; gives the answer, raises :class:`NotDone` if it failed."""
         self._asked += 1
         answer = self._replies[self._asked] = Deferred()
         line = json.dumps({"do": command, "id": self._asked, **arguments}, default=str)
         self.process.writeToChild(0, line.encode() + b"\n")
         told = await answer.addTimeout(END_SECONDS, reactor)
         if "error" in told:
-            raise AssertionError(f"{command}: {told['error']}")
+            raise NotDone(f"{command}: {told['error']}")
         return told
 
     def happened(self, event: str, **details: Any) -> list[dict[str, Any]]:
@@ -392,10 +396,13 @@ class GtkClient(Program):
 
         await eventually(shows, START_SECONDS, "spice-gtk shows a picture")
 
-    async def picture(self, directory: Path) -> Image.Image:
-        """What it shows."""
+    async def picture(self, directory: Path) -> Image.Image | None:
+        """What it shows, if there is a primary surface."""
         path = directory / f"{self.name}.png"
-        await self.do("shot", path=str(path))
+        try:
+            await self.do("shot", path=str(path))
+        except NotDone:
+            return None
         with Image.open(path) as image:
             return image.convert("RGB")
 
@@ -459,19 +466,22 @@ class PeersTestCase(TestCase):
 
     async def same_picture(self, guest: Daemon, shown: Callable[[], Any], seconds: float = 5.0) -> None:
         """Wait until client and guest show the same, pixel for pixel."""
+        compared: list[tuple[str, Image.Image]] = []
 
         async def same() -> bool:
             picture = shown()
             if hasattr(picture, "__await__"):
                 picture = await picture
+            if picture is None:
+                return False
             screenshot = await guest.screenshot()
-            self._last = (picture, screenshot)
+            compared[:] = [("client", picture), ("guest", screenshot)]
             return picture.size == screenshot.size and picture.tobytes() == screenshot.tobytes()
 
         try:
             await eventually(same, seconds, "client and guest show the same")
         except AssertionError:
-            for name, image in zip(("client", "guest"), self._last, strict=True):
+            for name, image in compared:
                 image.save(self.directory / f"different-{name}.png")
             raise
 
