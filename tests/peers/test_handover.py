@@ -12,6 +12,8 @@ from tests.peers.harness import Daemon, GtkClient, PeersTestCase, eventually, sl
 MOVES = 20  # there and back, ten times
 GUEST_STANDS_STILL_MS = 250  # at most, whatever the clients do; the existing server: 10 to 28 s
 QUIET_BYTES = 10_000  # on the display channel in the second after a handover of a still screen
+ENTER = 28
+STILL = [ENTER, 31, 20, 23, 38, 38, ENTER]  # "still": a word that the demo guest's terminal knows
 LETTERS = [30, 48, 46, 32, 18, 33, 34, 35, 23, 36, 37, 38, 50, 49, 24, 25]  # scan codes
 
 
@@ -56,16 +58,42 @@ class SeamlessTests(PeersTestCase):
             self.assertEqual(report["outcome"], "completed", report)
             self.assertEqual([each["mode"] for each in report["clients"]], ["seamless"])
             here, there = there, here
+        codes += STILL
+        await client.do("key", codes=STILL)
         await self.seen(here, codes)
+        await self.same_picture(here, lambda: client.picture(self.directory))
         positions = [each[1:3] for each in await here.inputs() if each[0] == "pointer_set"]
         self.assertEqual(positions, sorted(set(positions), key=positions.index), "a position came twice")
-        # stand still for the comparison
         stats = await client.stats()
         self.assertNotIn("primary-destroy", stats["counts"])
         self.assertEqual(stats["counts"]["primary-create"], 1)
         self.assertEqual(stats["counts"].get("disconnected", 0), 0)
         self.assertEqual([noted.name for noted in tap.messages(since=began) if noted.invalidates], [])
         self.assertEqual(tap.resent_images(began), [])
+
+    async def test_motions(self):
+        """No motion is lost or doubled, however many are under way at the handover."""
+        source, target = await self.hosts(demo={"mouse": "relative"})
+        client = await self.gtk()
+        await client.attach(port=source.port("plain"))
+        here, there = source, target
+        for _ in range(4):
+            migration = await here.start_migration(there)
+            for _ in range(50):
+                await client.do("motion", dx=1, dy=-2)
+            report = await self.ended(here, migration)
+            self.assertEqual(report["outcome"], "completed", report)
+            here, there = there, here
+
+        async def total() -> tuple[int, int]:
+            moved = [each for each in await here.inputs() if each[0] == "pointer_moved"]
+            return sum(each[1] for each in moved), sum(each[2] for each in moved)
+
+        async def complete() -> bool:
+            return (await total())[0] >= 200
+
+        await eventually(complete, what="all motions came")
+        self.assertEqual(await total(), (200, -400))
 
     async def test_picture(self):
         """After handovers there and back the client shows the guest's picture, pixel for pixel."""
