@@ -2,88 +2,15 @@
 /*
  * spicemig/_kernels/edge.c: the module; takes Python's arguments apart for the kernels.
  *
- * All that comes from Python is checked here: sizes and places against the
- * buffers, so that a kernel cannot leave them. The twins of these functions, with
- * the same arguments, are in devices/raster/reference.py.
+ * All that comes from Python is checked here and in the edge_*.c of other families:
+ * sizes and places against the buffers, so that a kernel cannot leave them. The
+ * twins of these functions, with the same arguments, are in devices/raster/reference*.py.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include <stdint.h>
+#include "edge.h"
 
 #include "convert.h"
 #include "copy.h"
 #include "fill.h"
-
-/* Sizes and places stay below this, so that products of two fit into 64 bits with room. */
-#define SIZE_LIMIT ((long long)INT32_MAX)
-
-/* Fewer pixels than this are done before another thread could have taken over. */
-#define PIXELS_WORTH_A_RELEASE 16384
-
-/* Pixels of 32 bits inside a buffer. */
-struct area {
-    long long stride, left, top, cols, rows;
-};
-
-static int outside(const char *argument)
-{
-    PyErr_Format(PyExc_ValueError, "%s: the rectangle does not lie inside the buffer", argument);
-    return 0;
-}
-
-static int inside(const char *argument, const Py_buffer *buffer, struct area area)
-{
-    const long long values[] = {area.stride, area.left, area.top, area.cols, area.rows};
-
-    for (size_t index = 0; index < sizeof values / sizeof values[0]; index++)
-        if (values[index] < 0 || values[index] > SIZE_LIMIT)
-            return outside(argument);
-    if (area.rows == 0 || area.cols == 0)
-        return 1;
-    if ((area.left + area.cols) * 4 > area.stride)
-        return outside(argument);
-    if ((area.top + area.rows - 1) * area.stride + (area.left + area.cols) * 4 > buffer->len)
-        return outside(argument);
-    return 1;
-}
-
-/* The first pixel of an area that was found inside; of an empty one, the buffer's first. */
-static uint8_t *first_pixel(const Py_buffer *buffer, struct area area)
-{
-    if (area.rows == 0 || area.cols == 0)
-        return buffer->buf;
-    return (uint8_t *)buffer->buf + area.top * area.stride + area.left * 4;
-}
-
-static int known_rop(unsigned rop)
-{
-    if (rop < 16)
-        return 1;
-    PyErr_Format(PyExc_ValueError, "rop: %u is not a truth table of two inputs", rop);
-    return 0;
-}
-
-static int apart(const Py_buffer *one, const Py_buffer *other)
-{
-    const uintptr_t one_start = (uintptr_t)one->buf, other_start = (uintptr_t)other->buf;
-
-    if (one_start + (size_t)one->len <= other_start || other_start + (size_t)other->len <= one_start)
-        return 1;
-    PyErr_SetString(PyExc_ValueError, "src: shares memory with dst");
-    return 0;
-}
-
-static PyThreadState *released(long long rows, long long cols)
-{
-    return rows * cols >= PIXELS_WORTH_A_RELEASE ? PyEval_SaveThread() : NULL;
-}
-
-static void taken_back(PyThreadState *state)
-{
-    if (state != NULL)
-        PyEval_RestoreThread(state);
-}
 
 PyDoc_STRVAR(fill_rect_doc,
              "fill_rect(pixels, stride, left, top, cols, rows, value, rop)\n--\n\n"
@@ -271,6 +198,7 @@ static PyMethodDef methods[] = {
     {"move_rect", move_rect, METH_VARARGS, move_rect_doc},
     {"scale_nearest", scale_nearest, METH_VARARGS, scale_nearest_doc},
     {"convert_rows", convert_rows, METH_VARARGS, convert_rows_doc},
+    {"scale_part", spicemig_edge_scale_part, METH_VARARGS, spicemig_scale_part_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -66,12 +66,10 @@ def scale_part(
     to, source = _bytes(dst), _bytes(src)
     _inside("dst", len(to), cols * 4, 0, 0, cols, rows)
     _inside("src", len(source), src_stride, 0, 0, src_width, src_height)
-    last_x, last_y = x + (cols - 1) * step_x, y + (rows - 1) * step_y
-    steps = step_x >= 0 and step_y >= 0
-    first = -FIXED_LIMIT <= x - HALF and -FIXED_LIMIT <= y - HALF
-    last = max(x, last_x) < FIXED_LIMIT and max(y, last_y) < FIXED_LIMIT
-    if not (steps and first and last):
-        raise ValueError("step: the part does not fit into 16.16 fixed point")
+    for first, step, count in ((x, step_x, cols), (y, step_y, rows)):
+        last = first + max(count - 1, 0) * step
+        if not (0 <= step < FIXED_LIMIT and HALF - FIXED_LIMIT <= first and last < FIXED_LIMIT):
+            raise ValueError("step: the part does not fit into 16.16 fixed point")
     if getattr(dst, "obj", dst) is getattr(src, "obj", src):
         raise ValueError("src: shares memory with dst")
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * spicemig/_kernels/edge.h: what edge.c and every edge_*.c use to check Python's arguments.
+ *
+ * Only these files know Python. A family that has no room in edge.c declares its
+ * entries at the end of this file, defines them in edge_FAMILY.c, and edge.c
+ * lists them.
+ */
+#ifndef SPICEMIG_EDGE_H
+#define SPICEMIG_EDGE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+
+/* Sizes and places stay below this, so that products of two fit into 64 bits with room. */
+#define SIZE_LIMIT ((long long)INT32_MAX)
+
+/* Fewer pixels than this are done before another thread could have taken over. */
+#define PIXELS_WORTH_A_RELEASE 16384
+
+/* Pixels of 32 bits inside a buffer. */
+struct area {
+    long long stride, left, top, cols, rows;
+};
+
+static inline int outside(const char *argument)
+{
+    PyErr_Format(PyExc_ValueError, "%s: the rectangle does not lie inside the buffer", argument);
+    return 0;
+}
+
+static inline int inside(const char *argument, const Py_buffer *buffer, struct area area)
+{
+    const long long values[] = {area.stride, area.left, area.top, area.cols, area.rows};
+
+    for (size_t index = 0; index < sizeof values / sizeof values[0]; index++)
+        if (values[index] < 0 || values[index] > SIZE_LIMIT)
+            return outside(argument);
+    if (area.rows == 0 || area.cols == 0)
+        return 1;
+    if ((area.left + area.cols) * 4 > area.stride)
+        return outside(argument);
+    if ((area.top + area.rows - 1) * area.stride + (area.left + area.cols) * 4 > buffer->len)
+        return outside(argument);
+    return 1;
+}
+
+/* The first pixel of an area that was found inside; of an empty one, the buffer's first. */
+static inline uint8_t *first_pixel(const Py_buffer *buffer, struct area area)
+{
+    if (area.rows == 0 || area.cols == 0)
+        return buffer->buf;
+    return (uint8_t *)buffer->buf + area.top * area.stride + area.left * 4;
+}
+
+static inline int known_rop(unsigned rop)
+{
+    if (rop < 16)
+        return 1;
+    PyErr_Format(PyExc_ValueError, "rop: %u is not a truth table of two inputs", rop);
+    return 0;
+}
+
+static inline int apart(const Py_buffer *one, const Py_buffer *other)
+{
+    const uintptr_t one_start = (uintptr_t)one->buf, other_start = (uintptr_t)other->buf;
+
+    if (one_start + (size_t)one->len <= other_start || other_start + (size_t)other->len <= one_start)
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "src: shares memory with dst");
+    return 0;
+}
+
+static inline PyThreadState *released(long long rows, long long cols)
+{
+    return rows * cols >= PIXELS_WORTH_A_RELEASE ? PyEval_SaveThread() : NULL;
+}
+
+static inline void taken_back(PyThreadState *state)
+{
+    if (state != NULL)
+        PyEval_RestoreThread(state);
+}
+
+/* edge_scale.c */
+PyObject *spicemig_edge_scale_part(PyObject *module, PyObject *args);
+extern const char spicemig_scale_part_doc[];
+
+#endif
