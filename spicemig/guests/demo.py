@@ -31,6 +31,7 @@ STATE_VERSION = 1
 SHORTEST_TICK_SECONDS = 0.004  # at high rates several things are drawn at a time
 MOST_AT_ONCE = 64  # things drawn in one tick; what did not fit is not made up for
 
+MOST_DRAWS = 10000  # in a second
 OPTIONS = (
     GuestOption("width", int, 1024, "Width of the desk in pixels.", minimum=800, maximum=8192),
     GuestOption("height", int, 768, "Height of the desk in pixels.", minimum=600, maximum=8192),
@@ -47,7 +48,7 @@ OPTIONS = (
         0,
         "How many small things the activity window draws in a second; 0 draws the clock only.",
         minimum=0,
-        maximum=10000,
+        maximum=MOST_DRAWS,
     ),
 )
 
@@ -327,12 +328,20 @@ class DemoGuest:
                 "date   the time of day",
                 "seen   what came from mouse and keyboard",
                 "clear  an empty box",
+                "busy N draw N small things a second",
+                "still  draw nothing but the clock",
             ]
         if typed == "date":
             return [time.strftime("%A, %d %B %Y, %H:%M:%S", time.localtime(self._clock.seconds()))]
         if typed == "seen":
             counts = self._inputs.seen().counts
             return [f"{count:8}  {kind.replace('_', ' ')}" for kind, count in counts.items() if count]
+        if typed == "still":
+            self.set_activity(0)
+            return []
+        if typed.startswith("busy ") and typed[5:].isdecimal():
+            self.set_activity(min(int(typed[5:]), MOST_DRAWS))
+            return []
         return [f"{typed.split()[0]}: not a word I know"]
 
     # state
