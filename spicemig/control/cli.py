@@ -94,6 +94,17 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", help="keep before.png, after.png, timeline.svg and report.json"
     )
 
+    replay_ = command("replay", replay, "play a recorded trace through device and rasteriser")
+    replay_.add_argument("trace", metavar="TRACE", help="the file, plain or compressed with xz")
+    replay_.add_argument("--until", type=int, metavar="N", help="stop after this many commands")
+    replay_.add_argument("--screenshot", metavar="OUT.png", help="save the picture that is there at the end")
+    replay_.add_argument(
+        "--surface", type=int, default=0, metavar="ID", help="the surface on it; by default 0, the screen"
+    )
+    replay_.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON instead of text for people"
+    )
+
     describe_ = command("describe", describe, "show the messages of the protocol")
     describe_.add_argument("what", nargs="?", default="", metavar="CHANNEL[/MESSAGE]", help="only these")
     return parser
@@ -344,6 +355,19 @@ def demo(arguments: argparse.Namespace) -> int:
     from spicemig.control.demo import run_demo
 
     return run_demo(out=arguments.out, keep=arguments.keep, as_json=arguments.json)
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """``spicemig replay``"""
+    from spicemig.control.replay import run_replay
+
+    return run_replay(
+        arguments.trace,
+        until=arguments.until,
+        screenshot=arguments.screenshot,
+        surface=arguments.surface,
+        as_json=arguments.json,
+    )
 
 
 if __name__ == "__main__":

@@ -128,8 +128,7 @@ class Text:
         """The numbers of these lines, which must be next."""
         match = lines.match(self.buffer, self.pos)
         if match is None:
-            self.need(LONGEST_TEXT)
-            raise self._unexpected(lines)
+            raise self.none_of(lines)
         self.pos = match.end()
         return [int(digits) for digits in match.groups()]
 
@@ -138,7 +137,7 @@ class Text:
         match = _block_header(name).match(self.buffer, self.pos)
         if match is None:
             self.need(LONGEST_TEXT)
-            raise self._unexpected_block(name)
+            raise self._expected(f"a binary block {name!r}")
         deflated, size, stored = match.group(1), int(match.group(2)), int(match.group(3) or 0)
         start = match.end()
         end = start + (stored if deflated else size)
@@ -183,16 +182,22 @@ class Text:
     def _cut_short(self) -> TraceError:
         return TraceError(self._source.trouble or "the trace ends in the middle of a record", self.offset)
 
-    def _unexpected(self, lines: Lines) -> TraceError:
-        for line in lines.lines:
-            match = re.compile(_pattern(line)).match(self.buffer, self.pos)
-            if match is None:
-                return self._expected(repr(line))
-            self.pos = match.end()
-        raise AssertionError("all lines are there")
+    def none_of(self, *alternatives: Lines) -> TraceError:
+        """The error that says that none of these are next; raises :class:`Short` if that is not sure yet."""
+        self.need(LONGEST_TEXT)
+        ends = [(self._common(lines), lines) for lines in alternatives]
+        (self.pos, count), lines = max(ends, key=lambda end: end[0][0])
+        return self._expected(repr(lines.lines[count]))
 
-    def _unexpected_block(self, name: str) -> TraceError:
-        return self._expected(f"a binary block {name!r}")
+    def _common(self, lines: Lines) -> tuple[int, int]:
+        """Where the first line that is not there should be, and which one it is."""
+        at = self.pos
+        for count, line in enumerate(lines.lines):
+            match = re.compile(_pattern(line)).match(self.buffer, at)
+            if match is None:
+                return at, count
+            at = match.end()
+        raise AssertionError("all lines are there")
 
     def _expected(self, what: str) -> TraceError:
         rest = self.buffer[self.pos : self.pos + SHOWN_BYTES]
