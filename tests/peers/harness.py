@@ -8,6 +8,8 @@ the test's directory; every wait has a deadline; processes are ended by their id
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import json
 import os
@@ -22,7 +24,7 @@ from typing import Any
 
 from PIL import Image
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
@@ -415,9 +417,19 @@ class GtkClient(Program):
 
 
 class PeersTestCase(TestCase):
-    """A test with its directory, an authority, and programs that are ended with it."""
+    """
+    A test with its directory, an authority, and programs that are ended with it.
+
+    Tests may be coroutines.
+    """
 
     timeout = 120
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        for name, method in list(vars(cls).items()):
+            if name.startswith("test") and inspect.iscoroutinefunction(method):
+                setattr(cls, name, _deferred(method))  # trial of Twisted 22.4 would not run it
 
     def setUp(self) -> None:
         self.directory = Path(self.mktemp()).resolve()
@@ -426,7 +438,7 @@ class PeersTestCase(TestCase):
 
     def program(self, program: Any) -> Any:
         """See to it that it is ended."""
-        self.addCleanup(lambda: Deferred.fromCoroutine(program.end()))
+        self.addCleanup(lambda: ensureDeferred(program.end()))
         return program
 
     async def daemon(self, kind: str, *, name: str | None = None, **more: Any) -> Daemon:
@@ -461,7 +473,7 @@ class PeersTestCase(TestCase):
     async def tap(self) -> Tap:
         """A proxy that notes messages."""
         tap = Tap(reactor)
-        self.addCleanup(lambda: Deferred.fromCoroutine(tap.close()))
+        self.addCleanup(lambda: ensureDeferred(tap.close()))
         return tap
 
     async def same_picture(self, guest: Daemon, shown: Callable[[], Any], seconds: float = 5.0) -> None:
@@ -484,6 +496,16 @@ class PeersTestCase(TestCase):
             for name, image in compared:
                 image.save(self.directory / f"different-{name}.png")
             raise
+
+
+def _deferred(method: Callable[..., Any]) -> Callable[..., Deferred]:
+    """A test method that returns a Deferred, of one that is a coroutine."""
+
+    @functools.wraps(method)
+    def test(self: Any) -> Deferred:
+        return ensureDeferred(method(self))
+
+    return test
 
 
 def _short(case: PeersTestCase) -> Path:

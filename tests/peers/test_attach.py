@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import ensureDeferred
+
 from spicemig.client.hosts import Address
 from spicemig.errors import LinkError, ProtocolError
 from tests.peers.harness import Daemon, PeersTestCase, eventually, sleep
@@ -140,6 +142,4 @@ class OwnClientAttachTests(PeersTestCase):
         await self.viewer(source.address(), b"sesame")
 
     def _viewer(self, source, password):
-        from twisted.internet.defer import ensureDeferred
-
         return ensureDeferred(self.viewer(source.address(), password))
