@@ -14,6 +14,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -30,11 +31,13 @@ class Tally:
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         self.skipped: list[tuple[str, str]] = []  # reason, test
+        self.failed: list[str] = []
 
     def lint(self, command: list[str]) -> None:
         """Run a tool of this interpreter's environment; only its failure is counted."""
         if self._run([str(Path(sys.executable).with_name(command[0])), *command[1:]])[0]:
             self.counts["failed"] += 1
+            self.failed.append(" ".join(command))
 
     def trial(self, python: str, modules: list[str], *, where: str) -> None:
         """Run some test modules; ``where`` names the working directory."""
@@ -47,6 +50,7 @@ class Tally:
         self.counts["failed"] += failed or int(status != 0)
         self.counts["skipped"] += counts["skips"]
         self.skipped += [(reason, f"{test} ({where})") for reason, test in read_skips(output)]
+        self.failed += [f"{test} ({where})" for test in read_failures(output)]
 
     def finish(self) -> int:
         """Print the summary; the exit status."""
@@ -55,6 +59,8 @@ class Tally:
             by_reason.setdefault(reason, []).append(test)
         for reason, tests in by_reason.items():
             print(f"skipped, {reason}:", *tests, sep="\n  ")
+        if self.failed:
+            print("failed:", *self.failed, sep="\n  ")
         line = ", ".join(f"{self.counts[word]} {word}" for word in ("passed", "failed", "skipped"))
         SUMMARY.parent.mkdir(exist_ok=True)
         SUMMARY.write_text(line + "\n")
@@ -82,14 +88,25 @@ def read_counts(output: str) -> collections.Counter[str]:
 def read_skips(output: str) -> list[tuple[str, str]]:
     """Reason and name of every test that trial says was skipped."""
     skips = []
-    for block in re.split(r"^=+\n", output, flags=re.MULTILINE)[1:]:
-        lines = block.splitlines()
-        if lines and lines[0] == "[SKIPPED]":
-            tests = [line for line in lines[1:] if re.fullmatch(r"[\w.]+\.test_\w+", line)]
+    for kind, lines, tests in _blocks(output):
+        if kind == "[SKIPPED]":
             end = min((lines.index(test) for test in tests), default=len(lines))
-            reason = " ".join(line.strip() for line in lines[1:end] if line.strip())
+            reason = " ".join(line.strip() for line in lines[:end] if line.strip())
             skips += [(reason, test) for test in tests]
     return skips
+
+
+def read_failures(output: str) -> list[str]:
+    """The tests that trial says failed, each once."""
+    failed = [test for kind, _, tests in _blocks(output) if kind in ("[FAIL]", "[ERROR]") for test in tests]
+    return list(dict.fromkeys(failed))
+
+
+def _blocks(output: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """What trial tells at its end: the kind, the lines, and the tests among them."""
+    for block in re.split(r"^=+\n", output, flags=re.MULTILINE)[1:]:
+        kind, *lines = block.splitlines() or [""]
+        yield kind, lines, [line for line in lines if re.fullmatch(r"[\w.]+\.test_\w+", line)]
 
 
 def unit_tests() -> list[str]:

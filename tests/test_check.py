@@ -3,7 +3,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.check import read_counts, read_skips
+from tests.check import read_counts, read_failures, read_skips
 
 OUTPUT = """\
 tests.test_a ... [OK]
@@ -40,3 +40,7 @@ class SummaryTests(SynchronousTestCase):
         reason = "there is no viewer here"
         names = ("tests.peers.test_b.ViewerTests.test_plain", "tests.peers.test_b.ViewerTests.test_tls")
         self.assertEqual(read_skips(OUTPUT), [(reason, name) for name in names])
+
+    def test_failures(self) -> None:
+        """Every test that failed is named."""
+        self.assertEqual(read_failures(OUTPUT), ["tests.test_a.SomeTests.test_x"])
