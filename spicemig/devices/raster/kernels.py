@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from spicemig.devices.raster import reference, reference_scale
+from spicemig.devices.raster import reference, reference_glyphs, reference_lines, reference_scale
 
 native: ModuleType | None
 try:
@@ -32,3 +32,7 @@ move_rect = kernel(reference.move_rect)
 scale_nearest = kernel(reference.scale_nearest)
 convert_rows = kernel(reference.convert_rows)
 scale_part = kernel(reference_scale.scale_part)
+draw_lines = kernel(reference_lines.draw_lines)
+draw_dashes = kernel(reference_lines.draw_dashes)
+add_glyph = kernel(reference_glyphs.add_glyph)
+blend_mask = kernel(reference_glyphs.blend_mask)

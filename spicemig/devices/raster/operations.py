@@ -12,9 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spicemig.devices.raster import copy, fill
+from spicemig.devices.raster import copy, fill, stroke, text
 from spicemig.devices.surfaces import Surface
 
 Operation = Callable[[Surface, Any, Mapping[int, Surface]], None]
 
-OPERATIONS: dict[type, Operation] = {**fill.OPERATIONS, **copy.OPERATIONS}
+OPERATIONS: dict[type, Operation] = {
+    **fill.OPERATIONS,
+    **copy.OPERATIONS,
+    **stroke.OPERATIONS,
+    **text.OPERATIONS,
+}
