@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from spicemig.devices.raster.brush import paint_box, paint_of
@@ -23,7 +24,8 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
     Put the back brush behind the text, and the fore brush through its glyphs.
 
     Modes mean nothing but that text with a background has to be put, as at the
-    client; and the rows of glyphs go upwards whatever the flags say.
+    client; the rows of glyphs go upwards whatever the flags say, and the place of a
+    pattern in the fore brush counts from the top left of all glyphs.
     """
     boxes = bands(drawn_boxes(surface, message.base))
     behind = Box.of(message.back_area)
@@ -37,7 +39,8 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
     if message.fore_brush.type == BrushType.NONE:
         return
     glyphs = [(_box_of(glyph), glyph) for glyph in message.str.glyphs or ()]
-    drawn = _around(boxes).within(_around([box for box, _glyph in glyphs]))
+    whole = _around([box for box, _glyph in glyphs])
+    drawn = _around(boxes).within(whole)
     if not drawn:
         return
     mask = bytearray(drawn.cols * drawn.rows)
@@ -47,6 +50,7 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
             place = (box.left - drawn.left, box.top - drawn.top)
             add_glyph(mask, drawn.cols, drawn.rows, *place, glyph.data, bits, glyph.width, glyph.height)
     paint = paint_of(message.fore_brush, surface, surfaces)
+    paint = replace(paint, x=paint.x + whole.left, y=paint.y + whole.top)
     for box in boxes:
         if part := box.within(drawn):
             blend_mask(
