@@ -4,8 +4,8 @@ Replays traces and compares the screen with their reference pictures.
 
 ::
 
-    python -m tests.trace_pictures TRACE.xz ...       at each reference point of TRACE's .shots.json
-    python -m tests.trace_pictures --dir OUT TRACE.xz  also keeps our picture, the reference and where they differ
+    python -m tests.trace_pictures TRACE.xz ...       at each reference point of TRACE.shots.json
+    python -m tests.trace_pictures --dir OUT TRACE.xz ... and keep pictures that differ
 
 At the first difference of a picture it tells the pixel, both colours, and the
 commands since the last reference point that may have touched it.
@@ -27,7 +27,7 @@ from spicemig.devices.surfaces import PRIMARY
 from spicemig.devices.trace.drawings import images_of
 from spicemig.devices.trace.player import Player
 from spicemig.devices.trace.reader import TraceReader
-from spicemig.devices.trace.records import Draw, Record
+from spicemig.devices.trace.records import Draw
 
 SHOWN_COMMANDS = 12
 

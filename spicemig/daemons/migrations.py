@@ -43,6 +43,7 @@ def host_facts(daemon: Any) -> HostFacts:
         guest_kind="" if sessions.guest is None else sessions.guest.kind,
         guest_versions=guest_versions(settings),
         state_versions={**versions, "host": CARRIED_HOST_VERSION},
+        same_settings=same_settings(daemon),
         channels=frozenset((CHANNEL_TYPES[channel], number) for channel, number in sessions.channel_set),
         max_clients=settings.listen.max_clients,
         address=ClientAddress(
@@ -60,6 +61,16 @@ def guest_versions(settings: Settings) -> dict[str, int]:
     if settings.daemon == "target" and settings.guest.kind:
         makers = {settings.guest.kind: makers[settings.guest.kind]}
     return {kind: maker.state_version for kind, maker in makers.items()}
+
+
+def same_settings(daemon: Any) -> dict[str, str]:
+    """What guests ask to be alike on both hosts: here the guest that is served, else any that may arrive."""
+    guest, options = daemon.sessions.guest, daemon.settings.guest_options
+    kinds = guest_versions(daemon.settings) if guest is None else [guest.kind]
+    found: dict[str, str] = {}
+    for kind in kinds:
+        found.update(registry.maker(kind).same_settings(options.get(kind, {})))
+    return found
 
 
 class Door:

@@ -145,5 +145,8 @@ class IGuestMaker(Interface):
     )
     state_version = Attribute("The newest state that restore understands; source and target compare it.")
 
+    def same_settings(settings):
+        """What must be alike on both hosts for such a guest to move, as a dictionary of texts for people."""
+
     def make(settings, clock):
         """An :class:`IGuest`; ``settings`` maps option names to values, ``clock`` is an IReactorTime."""

@@ -414,5 +414,8 @@ class DemoGuestMaker:
     options = OPTIONS
     state_version = STATE_VERSION
 
+    def same_settings(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return {}
+
     def make(self, settings: Mapping[str, Any], clock: Any) -> DemoGuest:
         return DemoGuest(settings, clock)

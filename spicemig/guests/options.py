@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ class GuestOption:
     One option of a guest kind.
 
     ``type`` is ``str``, ``int``, ``float`` or ``bool``; ``minimum`` and ``maximum``
-    bound numbers, ``choices`` names the only texts allowed.
+    bound numbers, ``choices`` names the only texts allowed, and ``check`` raises
+    ``ValueError`` for other values that are wrong.
     """
 
     name: str
@@ -37,6 +38,7 @@ class GuestOption:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    check: Callable[[Any], object] | None = None
 
     def read(self, text: str) -> Any:
         """The value that this text of an INI file means; raises ``ValueError`` with the reason."""
@@ -59,6 +61,8 @@ class GuestOption:
             raise ValueError(f"{value} is less than {self.minimum}")
         if self.maximum is not None and value > self.maximum:
             raise ValueError(f"{value} is more than {self.maximum}")
+        if self.check is not None:
+            self.check(value)
         return value
 
 

@@ -17,8 +17,9 @@ from twisted.plugin import getPlugins
 from spicemig.devices.interfaces import IGuestMaker
 from spicemig.errors import GuestError
 from spicemig.guests.demo import DemoGuestMaker
+from spicemig.guests.trace import TraceGuestMaker
 
-_BUILT_IN: tuple[Any, ...] = (DemoGuestMaker(),)
+_BUILT_IN: tuple[Any, ...] = (DemoGuestMaker(), TraceGuestMaker())
 
 
 def makers() -> dict[str, Any]:

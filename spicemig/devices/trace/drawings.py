@@ -65,7 +65,7 @@ _MODES = (("fore_mode", Number("fore_mode", U16)), ("back_mode", Number("back_mo
 # Drivers of the old layout tell nothing of alpha.
 _OLD_ALPHA_BLEND = (("alpha", Number("alpha", U8)), *_SOURCE)
 
-# Number of the operation, its name, the message that it becomes, and the message's fields as the trace has them.
+# An operation's number and name, the message that it becomes, and the message's fields as they come.
 _OPERATIONS: tuple[tuple[int, str, type, tuple[tuple[str, Element], ...]], ...] = (
     (1, "fill", display.DrawFill, (("brush", _BRUSH), _ROP, ("mask", _MASK))),
     (2, "opaque", display.DrawOpaque, (*_SOURCE, ("brush", _BRUSH), _ROP, *_SCALED_AND_MASKED)),
@@ -172,7 +172,7 @@ def read_draw(text: Text) -> Draw:
         values["flags"] = (values["flags"] & ~_ALL_GIVEN) | given
     elif old and cls is display.DrawAlphaBlend:
         values["alpha_flags"] = 0
-    if self_bitmap and values.get("src_bitmap", self) is None:
+    if self_bitmap and "src_bitmap" in values and values["src_bitmap"] is None:
         _read_itself(values, surface_id, Rect(*rest[3:7]))
     base = DrawBase(surface_id, box) if clip is None else DrawBase(surface_id, box, clip)
     return Draw(name, cls(base=base, **values), effect & U8, mm_time & U32)

@@ -220,7 +220,7 @@ class ImageElement:
             palette_id & U64,
         )
 
-    def write(self, value: Placeholder | None) -> Pieces:
+    def write(self, value: Any) -> Pieces:
         if value is None:
             yield self._absent.write()
             return
@@ -360,7 +360,7 @@ class StringElement:
 
     _lines = Lines("data_size #", "length #", "flags #")
     _glyph = struct.Struct("<4i2H")  # render position, origin, width, height
-    _kinds = {
+    _kinds: dict[int, tuple[Any, int]] = {
         StringFlags.RASTER_A1: (RasterGlyphA1, 1),
         StringFlags.RASTER_A4: (RasterGlyphA4, 4),
         StringFlags.RASTER_A8: (RasterGlyphA8, 8),

@@ -38,7 +38,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The pixels that a surface starts with: rows of ``|stride|`` bytes, bottom row first if that is negative."""
+    """The pixels that a surface starts with: rows of ``|stride|`` bytes, the bottom one first if negative."""
 
     stride: int
     data: bytes
