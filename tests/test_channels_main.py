@@ -21,12 +21,11 @@ def made(**options):
         "name": "desk",
         "uuid": bytes(range(16)),
         "channels": CHANNELS,
-        "supported_mouse_modes": 3,
-        "current_mouse_mode": 2,
-        "multi_media_time": 99,
         **options,
     }
-    return MainCore(**options)
+    core = MainCore(**options)
+    core.tell_first(supported_mouse_modes=3, mouse_mode=2, multi_media_time=99)
+    return core
 
 
 def settled(**options):
@@ -195,12 +194,12 @@ class TargetTests(SynchronousTestCase):
 
     def test_restored(self):
         """The session id and mouse mode come with the state."""
-        source = settled(connection_id=77, current_mouse_mode=1)
+        source = settled(connection_id=77)
         source.freeze()
         core = made(arriving=True)
         core.restore(source.export_state())
         self.assertEqual(core.connection_id, 77)
-        core.set_mouse_mode(3, 1)
+        core.set_mouse_mode(3, 2)
         self.assertEqual(sent(core), [])
 
     def test_out_of_time(self):

@@ -198,6 +198,10 @@ class ChannelCore:
             self.ask_for_acks()
         self.started()
 
+    def catch_up(self) -> Iterator[Event]:
+        """Handle what the client said before the channel was started."""
+        yield from self._handle_held()
+
     def started(self) -> None:
         """Hook: send the first messages of a channel without a past."""
 
@@ -302,8 +306,6 @@ class ChannelCore:
         """Take bytes from the client; raises :class:`ProtocolError` if it may not say that."""
         if now is not None:
             self.now = self._heard = now
-        if self._early and self.stage is LeavingStage.SETTLED:
-            yield from self._handle_held()  # it began anew after it had been parked
         for received in self._deframer.feed(data):
             self.common.serial_received += 1
             for number, body in received.sub:

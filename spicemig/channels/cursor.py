@@ -45,8 +45,8 @@ class CursorCore(ChannelCore):
     """
     The server's side of one cursor channel.
 
-    Commands wait while the client is too far behind; as later ones replace
-    earlier ones there are never more than four.
+    Commands wait while the client is too far behind or its state is on its way;
+    as later ones replace earlier ones there are never more than four.
     """
 
     channel = "cursor"
@@ -66,6 +66,7 @@ class CursorCore(ChannelCore):
 
     def restored(self) -> None:
         self._cache = CursorCache(self.state.cached_ids)
+        self._send_pending()
 
     def init(self, shown: Any) -> None:
         """Show a new client the present cursor, a :class:`spicemig.devices.cursor.CursorState`."""

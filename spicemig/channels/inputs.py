@@ -44,9 +44,9 @@ class InputsState:
     """
 
     motion_count: u16 = carried(default=0)  # motions not acknowledged yet
-    keys_down: Annotated[list[u32], Counted(u16)] = carried(
-        factory=list, since=2
-    )  # their codes for going down
+    # the codes with which the keys that are down went down
+    keys_down: Annotated[list[u32], Counted(u16)] = carried(factory=list, since=2)
+    modifiers: u16 = carried(default=0, since=2)  # lock keys, as the client was told
 
 
 class InputsCore(ChannelCore):
@@ -61,12 +61,12 @@ class InputsCore(ChannelCore):
     state_type = InputsState
     offered_caps = frozenset({InputsCap.KEY_SCANCODE})
 
-    def __init__(self, state: Any = None, *, modifiers: int = 0, **channel: Any) -> None:
-        super().__init__(state, **channel)
-        self.modifiers = modifiers
+    def tell_first(self, modifiers: int) -> None:
+        """What a channel that begins says of the lock keys."""
+        self.state.modifiers = modifiers
 
     def started(self) -> None:
-        self.send(inputs.Init(self.modifiers))
+        self.send(inputs.Init(self.state.modifiers))
 
     def check(self, state: Any) -> None:
         if len(state.keys_down) > KEYS_DOWN_MAX:
@@ -79,8 +79,8 @@ class InputsCore(ChannelCore):
 
     def set_modifiers(self, mask: int) -> None:
         """Tell the client which lock keys are on in the guest."""
-        if mask != self.modifiers:
-            self.modifiers = mask
+        if mask != self.state.modifiers:
+            self.state.modifiers = mask
             self.send(inputs.KeyModifiers(mask))
 
     @receives(inputs.KeyDown)
@@ -127,11 +127,9 @@ class InputsCore(ChannelCore):
     def mouse_release(self, message: Any) -> Iterator[Event]:
         yield ButtonReleased(message.button, message.buttons_state)
 
-    def release_keys(self) -> Iterator[Event]:
-        """The keys that the client still holds go up, the last one first; for when it is gone."""
-        held, self.state.keys_down = self.state.keys_down, []
-        for code in reversed(held):
-            yield KeyUp(released(code))
+    def keys_to_release(self) -> list[int]:
+        """The codes with which the keys that the client holds go up, the last one first."""
+        return [released(code) for code in reversed(self.state.keys_down)]
 
     def _acknowledge(self) -> None:
         while self.state.motion_count >= MOTION_ACK_BUNCH:

@@ -29,6 +29,7 @@ from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, local, session_state
 from spicemig.wire.capabilities import MainCap
 from spicemig.wire.declare import CHANNEL_TYPES, u8, u16, u32
+from spicemig.wire.enums import MouseMode
 from spicemig.wire.messages import main
 
 MIGRATION_VERSION = 1  # of seamless migration; SPICE_MIGRATION_PROTOCOL_VERSION
@@ -50,8 +51,8 @@ class MainState:
     """What a main channel remembers."""
 
     connection_id: u32 = carried(default=0)
-    supported_mouse_modes: u16 = carried(default=0)
-    current_mouse_mode: u16 = carried(default=0)
+    supported_mouse_modes: u16 = carried(default=MouseMode.SERVER)
+    current_mouse_mode: u16 = carried(default=MouseMode.SERVER)
     agent_started: u8 = carried(default=0)  # the client is ready for an agent
     agent_tokens: u32 = carried(default=0)  # chunks that it takes from the agent
     invitation: Invitation = local(default=Invitation.NONE, why="an invitation ends with the move it is for")
@@ -87,24 +88,25 @@ class MainCore(ChannelCore):
         name: str = "",
         uuid: bytes | None = None,
         channels: Iterable[tuple[str, int]] = (),
-        supported_mouse_modes: int = 1,
-        current_mouse_mode: int = 1,
-        multi_media_time: int = 0,
         **channel: Any,
     ) -> None:
-        if state is None:
-            state = MainState(connection_id, supported_mouse_modes, current_mouse_mode)
-        super().__init__(state, **channel)
+        super().__init__(MainState(connection_id) if state is None else state, **channel)
         self.name = name
         self.uuid = uuid
         self.channels = tuple(channels)
         self.seamless_answered = False
-        self._multi_media_time = multi_media_time
+        self._multi_media_time = 0
 
     @property
     def connection_id(self) -> int:
         """What the client's other channels name in their links."""
         return self.state.connection_id
+
+    def tell_first(self, supported_mouse_modes: int, mouse_mode: int, multi_media_time: int) -> None:
+        """What a channel that begins says of the guest."""
+        self.state.supported_mouse_modes = int(supported_mouse_modes)
+        self.state.current_mouse_mode = int(mouse_mode)
+        self._multi_media_time = multi_media_time
 
     def started(self) -> None:
         self.send(

@@ -89,12 +89,12 @@ class ChannelProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self.session is not None and self._cutting is None:
-            self._tell(self.core.receive(data, self.clock.seconds()))
+            self.tell(self.core.receive(data, self.clock.seconds()))
 
     def _deadline_passed(self, now: float) -> None:
-        self._tell(self.core.deadline_passed(now))
+        self.tell(self.core.deadline_passed(now))
 
-    def _tell(self, events: Any) -> None:
+    def tell(self, events: Any) -> None:
         """Tell the session what the core yields; a client that breaks the protocol is told so and closed."""
         try:
             for event in events:
@@ -133,6 +133,11 @@ class ChannelProtocol(Protocol):
         self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.transport.unregisterProducer()  # TLS would wait for that
         self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now; what is queued is dropped."""
+        if not self._lost:
+            self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True

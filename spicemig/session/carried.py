@@ -19,6 +19,14 @@ class CarriedChannel:
 
 
 @record
+class HeldKeys:
+    """Keys that a client holds down, for the target to let go of if it does not come."""
+
+    connection_id: u32
+    codes: Annotated[list[u32], Counted(u16)]  # with which they go up, in this order
+
+
+@record
 class CarriedHost:
     """What all clients of a host share."""
 
@@ -26,6 +34,7 @@ class CarriedHost:
     mouse_mode: u16  # MouseMode in force
     mm_time: u32  # multimedia clock at export, in ms
     modifiers: u16  # lock keys that are on in the guest
+    keys: Annotated[list[HeldKeys], Counted(u32)] = []
 
 
 CARRIED_HOST_VERSION = 1

@@ -10,7 +10,8 @@ cores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
@@ -21,15 +22,15 @@ from spicemig.channels.inputs import InputsCore
 from spicemig.channels.main import MainCore
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.errors import LinkError, ProtocolError
+from spicemig.session.backlog import Backlog, Show
 from spicemig.session.carried import CarriedChannel
+from spicemig.session.stage import Stage
 from spicemig.wire.capabilities import MainCap
-from spicemig.wire.enums import MouseMode
 
 if TYPE_CHECKING:
+    from spicemig.channels.protocol import ChannelProtocol
     from spicemig.channels.tickets import TicketVerifier
     from spicemig.session.sessions import Sessions
-
-MAX_UNFED = 65536  # things shown that wait for a display channel whose state is still on its way
 
 ChannelKey = tuple[str, int]
 
@@ -44,7 +45,9 @@ class ClientSession:
 
     log = Logger()
 
-    def __init__(self, host: Sessions, connection_id: int, address: str, *, arriving: bool = False) -> None:
+    def __init__(
+        self, host: Sessions, connection_id: int, address: str = "", *, arriving: bool = False
+    ) -> None:
         self.host = host
         self.connection_id = connection_id
         self.address = address
@@ -55,15 +58,13 @@ class ClientSession:
         self.verifier: TicketVerifier | None = None
         self.local = False  # came over a unix socket: no address of a target means anything to it
         self.cores: dict[ChannelKey, Any] = {}
-        self.protocols: dict[ChannelKey, Any] = {}
         self.pixmap_cache = PixmapCache()
         self.latency_seconds: float | None = None
         self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
         self.restored: set[ChannelKey] = set()
-        self._unfed: list[Callable[[DisplayCore], None]] | None = (
-            None  # for displays that are not restored yet
-        )
+        self._protocols: dict[Any, ChannelProtocol] = {}  # by core
         self._live_displays: set[ChannelKey] = set()
+        self._backlog: Backlog | None = None  # for a display whose state is still on its way
 
     # channels
 
@@ -85,6 +86,10 @@ class ClientSession:
     def _has_caps(self, *wanted: int) -> bool:
         return self.main is not None and all(cap in self.main.caps for cap in wanted)
 
+    def channels(self, name: str) -> list[Any]:
+        """The cores of its channels of this type."""
+        return [core for (channel, _id), core in self.cores.items() if channel == name]
+
     def make_core(self, request: Any) -> Any:
         """The core for a link that was asked for; the channel is part of the host's channel set."""
         common = {
@@ -98,38 +103,49 @@ class ClientSession:
                 connection_id=self.connection_id,
                 name=self.host.settings.name,
                 uuid=self.host.settings.uuid,
-                channels=[
-                    key for key in self.host.channel_set if key[0] != "main"
-                ],  # a stock client would link it twice
-                supported_mouse_modes=self.host.supported_mouse_modes,
-                current_mouse_mode=self.host.mouse_mode,
-                multi_media_time=self.host.multi_media_time(),
+                # a stock client would link another main channel
+                channels=[key for key in self.host.channel_set if key[0] != "main"],
                 **common,
             )
         if request.channel == "display":
             return DisplayCore(pixmap_cache=self.pixmap_cache, settings=self.host.settings, **common)
         if request.channel == "inputs":
-            return InputsCore(modifiers=self.host.modifiers, **common)
+            return InputsCore(**common)
         return CursorCore(**common)
 
-    def attach(self, core: Any, protocol: Any) -> None:
+    def attach(self, core: Any, protocol: ChannelProtocol) -> None:
         """A channel's link is through; speak first, unless its state is still to come."""
-        key = (core.channel, core.channel_id)
-        self.cores[key] = core
-        self.protocols[key] = protocol
+        self.cores[core.channel, core.channel_id] = core
+        self._protocols[core] = protocol
+        if core.channel == "cursor":
+            core.client_leads = self.host.inputs.client_leads
         if not self.arriving:
             self._start(core)
+            if self.host.stage is not Stage.SERVING:
+                core.freeze()
 
     def _start(self, core: Any) -> None:
-        core.start(self.host.clock.seconds())
+        host = self.host
+        if core.channel == "main":
+            core.tell_first(
+                host.inputs.supported_mouse_modes, host.inputs.mouse_mode, host.multi_media_time()
+            )
+        elif core.channel == "inputs":
+            core.tell_first(host.inputs.modifiers)
+        core.start(host.clock.seconds())
         if core.channel == "cursor":
-            core.client_leads = self.host.mouse_mode == MouseMode.CLIENT
-            core.init(self.host.device.cursor_state())
-        self.flush(core)
+            core.init(host.device.cursor_state())
+        self._go_on(core, core.catch_up())
+
+    def _go_on(self, core: Any, told: Iterator[Any]) -> None:
+        """Handle events of a core that no bytes from the client have brought about now."""
+        protocol = self._protocols.get(core)
+        if protocol is not None:
+            protocol.tell(told)
+            self.flush(core)
 
     def flush(self, core: Any) -> None:
         """Write what a core has to say, and have encoded what it needs encoded."""
-        key = (core.channel, core.channel_id)
         if core.channel == "display":
             for surface_id, rects in core.take_owed().items():
                 core.repaint(self.host.device.render(surface_id), rects)
@@ -137,19 +153,13 @@ class ClientSession:
                 self.host.workers(job.run).addCallbacks(
                     self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
                 )
-        protocol = self.protocols.get(key)
+        protocol = self._protocols.get(core)
         if protocol is not None:
             protocol.flush()
-
-    def flush_all(self) -> None:
-        """:meth:`flush` for every channel."""
-        for core in list(self.cores.values()):
-            self.flush(core)
 
     def _encoded(self, result: Any, core: Any, job: Any) -> None:
         core.encoded(job, result)
         self.flush(core)
-        self.host.display_progressed(self)
 
     def _encoding_failed(self, failure: Any, core: Any) -> None:
         self.log.failure("client {client}: an image could not be encoded", failure, client=self.address)
@@ -157,19 +167,19 @@ class ClientSession:
 
     def close_channel(self, core: Any) -> None:
         """End one connection from our side."""
-        protocol = self.protocols.get((core.channel, core.channel_id))
+        protocol = self._protocols.get(core)
         if protocol is not None:
             protocol.close()
 
     def close(self) -> None:
         """End all connections; what is already queued is still sent."""
-        for core in list(self.cores.values()):
-            self.close_channel(core)
+        for protocol in list(self._protocols.values()):
+            protocol.close()
 
     def abort(self) -> None:
         """End all connections at once; what is queued is dropped."""
-        for protocol in list(self.protocols.values()):
-            protocol.transport.abortConnection()
+        for protocol in list(self._protocols.values()):
+            protocol.abort()
 
     # what ChannelProtocol calls
 
@@ -181,24 +191,25 @@ class ClientSession:
 
     def channel_lost(self, core: Any, reason: Any) -> None:
         """A connection is gone; without its main channel a client is gone whole."""
+        self._protocols.pop(core, None)
         key = (core.channel, core.channel_id)
-        if self.cores.get(key) is not core:
+        if key not in self.cores or self.cores[key] is not core:
             return
         del self.cores[key]
-        self.protocols.pop(key, None)
         self._live_displays.discard(key)
-        if core.channel == "inputs" and self.seal is None:
-            for event in core.release_keys():
-                self.handle(core, event)
+        if core.channel == "inputs":
+            self.host.inputs.keys_left(self.connection_id, core.keys_to_release())
         if core.channel == "main" and self.seal is None:
             self.close()
         if not self.cores:
             self.host.client_lost(self)
+        else:
+            self.host.arrivals.look_whether_settled(self)
 
     # events of the cores
 
     def _input(self, core: Any, event: Any) -> None:
-        self.host.input(self, event)
+        self.host.inputs.take(event)
 
     def _display_initialised(self, core: DisplayCore, event: events.DisplayInitialised) -> None:
         key = (core.channel, core.channel_id)
@@ -217,8 +228,8 @@ class ClientSession:
             core.repaint(device.render(surface.id))
             if self.arrived:
                 self.bytes_resent += len(surface.pixels)
-        if any(surface.id == 0 for surface in device.surfaces()):
-            core.mark()
+            if surface.id == 0:
+                core.mark()
         self.flush(core)
 
     def _flush_mark(self, core: Any, event: events.FlushMarkReceived) -> None:
@@ -230,7 +241,7 @@ class ClientSession:
         self.host.notify_observer("flush_mark", self.connection_id, core.channel, core.channel_id)
 
     def _migrate_data(self, core: Any, event: events.MigrateDataReceived) -> None:
-        self.host.migrate_data(self, core, bytes(event.block))
+        self.host.arrivals.migrate_data(self, core, bytes(event.block))
 
     def _migrate_connected(self, core: MainCore, event: events.MigrateConnected) -> None:
         self.host.notify_observer("client_connected", self.connection_id, event.seamless)
@@ -239,14 +250,13 @@ class ClientSession:
         self.host.notify_observer("client_failed", self.connection_id)
 
     def _do_seamless(self, core: MainCore, event: events.DoSeamless) -> None:
-        self.host.answer_seamless(self, event.version)
+        self.host.arrivals.answer_seamless(self, event.version)
 
     def _migrate_ended(self, core: MainCore, event: Any) -> None:
-        if self.arriving:
-            self.start_afresh()
+        self.host.arrivals.migrate_ended(self)
 
     def _mouse_mode_asked(self, core: MainCore, event: events.MouseModeAsked) -> None:
-        self.host.ask_mouse_mode(event.mode)
+        self.host.inputs.ask_mouse_mode(event.mode)
 
     def _window_opened(self, core: Any, event: Any) -> None:
         self.flush(core)
@@ -282,15 +292,15 @@ class ClientSession:
 
     # what the device shows
 
-    def _displays(self) -> Iterable[DisplayCore]:
-        return [self.cores[key] for key in self._live_displays if key in self.cores]
+    def _displays(self) -> list[DisplayCore]:
+        return [self.cores[key] for key in self._live_displays]
 
-    def _show(self, show: Callable[[DisplayCore], None]) -> None:
-        if self._unfed is not None:
-            self._unfed.append(show)
-            if len(self._unfed) > MAX_UNFED:
+    def _show(self, show: Show) -> None:
+        if self._backlog is not None:
+            self._backlog.command(show)
+            if self._backlog.full:
                 self.log.info("client {client}: its state did not come in time, closed", client=self.address)
-                self._unfed = None
+                self._backlog = None
                 self.abort()
         for core in self._displays():
             show(core)
@@ -310,51 +320,61 @@ class ClientSession:
         """Tell the displays that a surface is gone."""
         self._show(lambda core: core.surface_destroyed(surface_id))
 
-    def drawables(self, batch: Any) -> None:
-        """Give the displays a batch."""
-        self._show(lambda core: core.drawables(batch))
-
     def monitors(self, config: Any) -> None:
         """Tell the displays of new heads."""
         self._show(lambda core: core.monitors(config))
 
-    def set_mouse_mode(self, supported: int, current: int) -> None:
-        """Tell the client of the mouse modes; in client mode it moves its cursor itself."""
-        for core in list(self.cores.values()):
-            if core.channel == "cursor":
-                core.client_leads = current == MouseMode.CLIENT
-            elif core.channel == "main" and not core.parked:
-                core.set_mouse_mode(supported, current)
-                self.flush(core)
+    def drawables(self, batch: Any) -> None:
+        """Give the displays a batch."""
+        if self._backlog is not None:
+            self._backlog.drawables(batch)
+        for core in self._displays():
+            core.drawables(batch)
+            self.flush(core)
 
     def cursor(self, command: Any) -> None:
         """Give the cursor channels a command."""
-        for (channel, _id), core in list(self.cores.items()):
-            if channel == "cursor" and not core.parked:
-                core.command(command)
+        for core in self.channels("cursor"):
+            core.command(command)
+            self.flush(core)
+
+    # what all clients are told of the guest's inputs
+
+    def tell_mouse_mode(self) -> None:
+        """Tell the client of the mouse modes; in client mode it moves its cursor itself."""
+        inputs = self.host.inputs
+        for core in self.channels("cursor"):
+            core.client_leads = inputs.client_leads
+        for core in self.channels("main"):
+            if not core.parked:
+                core.set_mouse_mode(inputs.supported_mouse_modes, inputs.mouse_mode)
+                self.flush(core)
+
+    def tell_modifiers(self) -> None:
+        """Tell the client which lock keys are on in the guest."""
+        for core in self.channels("inputs"):
+            if not core.parked:
+                core.set_modifiers(self.host.inputs.modifiers)
                 self.flush(core)
 
     # leaving
-
-    @property
-    def settled_pipes(self) -> bool:
-        """Whether no drawable waits for an encoder or a window."""
-        return all(core.idle for core in self._displays())
 
     def freeze(self) -> None:
         """Handle nothing more from the client; send off what the displays still hold."""
         for core in self.cores.values():
             core.freeze()
-        for core in self._displays():
-            core.flush_all()
-        self.flush_all()
+        for display in self._displays():
+            display.flush_all()
+        for core in list(self.cores.values()):
+            self.flush(core)
 
     def thaw(self) -> None:
-        """Go on, first with what came in meanwhile."""
+        """Go on, first with what came in meanwhile; who was sent away already cannot."""
+        if self.seal is not None:
+            self.abort()
+            return
         for core in list(self.cores.values()):
-            for event in core.thaw():
-                self.handle(core, event)
-            self.flush(core)
+            self._go_on(core, core.thaw())
 
     def carried(self, core: Any) -> bytes:
         """What a channel hands to the target."""
@@ -371,30 +391,35 @@ class ClientSession:
     # arriving
 
     def restore(self, blocks: dict[ChannelKey, bytes]) -> None:
-        """Take over the channels' states; raises ``WireError`` with nothing begun if a block is not right."""
-        opened = {key: CarriedChannel.unpack(block) for key, block in blocks.items() if key in self.cores}
-        for key, carried in opened.items():
-            if key[0] == "display":
+        """
+        Take over the channels' states and speak to the client again.
+
+        Raises ``ProtocolError`` if a block is not right; the client is of no use then.
+        """
+        for key, block in blocks.items():
+            core = self.cores.get(key)
+            if core is None:
+                continue
+            carried = CarriedChannel.unpack(block)
+            if core.channel == "display":
                 self.pixmap_cache.restore_from(bytes(carried.shared))
-            self.cores[key].restore(bytes(carried.core))
+            core.restore(bytes(carried.core))
             self.restored.add(key)
-            if key[0] == "display":
+            if core.channel == "display":
                 self._live_displays.add(key)
-        self.set_mouse_mode(self.host.supported_mouse_modes, self.host.mouse_mode)
-        for key in opened:
-            core = self.cores[key]
-            if key[0] == "display":
-                self._feed(core)
+                backlog, self._backlog = self._backlog, None
+                if backlog is not None:
+                    backlog.feed(core, self.host.device)
+            elif core.channel == "inputs":
+                self.host.inputs.keys_claimed(self.connection_id)
             self.flush(core)
+        self.tell_mouse_mode()
+        self.tell_modifiers()
 
     def expect_state(self) -> None:
-        """Keep what the device shows from now on for displays whose state is still on its way."""
-        self._unfed = []
-
-    def _feed(self, core: DisplayCore) -> None:
-        unfed, self._unfed = self._unfed or [], None
-        for show in unfed:
-            show(core)
+        """Keep what the device shows from now on, if there is a display whose state is still on its way."""
+        if self.channels("display"):
+            self._backlog = Backlog()
 
     def take_held(self, core: Any, block: bytes) -> None:
         """Handle what the client had said to the source after it stood still."""
@@ -406,6 +431,6 @@ class ClientSession:
     def start_afresh(self) -> None:
         """Serve an arriving client as a new one (semi-seamless)."""
         self.arriving = False
+        self._backlog = None
         for core in list(self.cores.values()):
             self._start(core)
-        self.host.client_started_afresh(self)
