@@ -6,8 +6,6 @@ It takes no inputs. All that it remembers is how far it got: surfaces and cursor
 travel with its device, and the target reads its own copy of the file.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any
