@@ -48,7 +48,7 @@ class AdmissionTests(SynchronousTestCase):
         self.host.link("inputs", peer.id)
 
     def test_twice_at_once(self):
-        """Of two links to one channel that are under way together, the second to show its ticket is refused."""
+        """Of two links to one channel at the same time, the second to show its ticket is refused."""
         peer = self.host.client(("main",))
         request = self.host.request("inputs", peer.id)
         first, second = self.host.sessions.admit(request), self.host.sessions.admit(request)

@@ -60,6 +60,7 @@ class ClientSession:
         self.cores: dict[ChannelKey, Any] = {}
         self.pixmap_cache = PixmapCache()
         self.latency_seconds: float | None = None
+        self.closing = False  # from our side
         self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
         self.restored: set[ChannelKey] = set()
         self._protocols: dict[Any, ChannelProtocol] = {}  # by core
@@ -173,11 +174,13 @@ class ClientSession:
 
     def close(self) -> None:
         """End all connections; what is already queued is still sent."""
+        self.closing = True
         for protocol in list(self._protocols.values()):
             protocol.close()
 
     def abort(self) -> None:
         """End all connections at once; what is queued is dropped."""
+        self.closing = True
         for protocol in list(self._protocols.values()):
             protocol.abort()
 

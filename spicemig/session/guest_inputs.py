@@ -96,6 +96,8 @@ class GuestInputs:
 
     def keys_left(self, connection_id: int, codes: Iterable[int]) -> None:
         """A client is gone that held keys; ``codes`` let go of them."""
+        if self.host.guest is None:
+            return
         self._keys_left.setdefault(connection_id, []).extend(codes)
         if self.host.stage is Stage.SERVING:
             self.release_keys(connection_id)

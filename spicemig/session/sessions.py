@@ -140,8 +140,10 @@ class Sessions:
 
     def _known_client(self, request: LinkRequest) -> ClientSession:
         client = self.clients.get(request.connection_id)
-        if client is None or client.main is None or client.seal is not None or request.channel == "main":
+        if client is None or client.main is None or request.channel == "main":
             raise ProtocolError(LinkError.BAD_CONNECTION_ID, "no client has this connection id")
+        if client.closing or client.seal is not None:
+            raise ProtocolError(LinkError.BAD_CONNECTION_ID, "the client with this connection id is leaving")
         return client
 
     def authenticate(self, request: LinkRequest, password: bytes, now: float) -> bool:
@@ -239,7 +241,9 @@ class Sessions:
     def offers(self) -> list[ClientOffer]:
         """What the target must know of every client that could follow."""
         return [
-            self._offer(client) for client in self._each() if client.main is not None and not client.arriving
+            self._offer(client)
+            for client in self._each()
+            if client.main is not None and not client.arriving and not client.closing
         ]
 
     def _offer(self, client: ClientSession) -> ClientOffer:

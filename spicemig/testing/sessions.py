@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A host's sessions without network or link stage: a test says every byte, and decides when workers are done."""
+"""A host's sessions without network or link stage: a test says who says what, and when workers are done."""
 
 from __future__ import annotations
 
