@@ -14,6 +14,8 @@
 #include "convert.h"
 #include "copy.h"
 #include "fill.h"
+#include "settle.h"
+#include "tile.h"
 
 static uint64_t dice;
 
@@ -121,25 +123,89 @@ static int move_case(void)
     return same;
 }
 
-static int scale_case(void)
+/* A tile of random pixels, its rows far apart; the caller frees what it returns. */
+static uint8_t *random_tile(struct spicemig_tile *tile)
 {
-    const size_t src_rows = 1 + roll(9), src_cols = 1 + roll(9);
-    const size_t full_rows = 1 + roll(30), full_cols = 1 + roll(30);
-    const size_t rows = 1 + roll((unsigned)full_rows), cols = 1 + roll((unsigned)full_cols);
-    const size_t skip_y = roll((unsigned)(full_rows - rows + 1)), skip_x = roll((unsigned)(full_cols - cols + 1));
-    uint8_t *src = random_bytes(4 * src_rows * src_cols), *dst = random_bytes(4 * rows * cols);
-    int same = 1;
+    tile->width = 1 + (roll(4) ? roll(9) : roll(300));
+    tile->height = 1 + roll(9);
+    tile->stride = (ptrdiff_t)(4 * tile->width + roll(9));
+    tile->x = roll((unsigned)tile->width);
+    tile->y = roll((unsigned)tile->height);
+    uint8_t *pixels = random_bytes((tile->height - 1) * (size_t)tile->stride + 4 * tile->width);
+    tile->pixels = pixels;
+    return pixels;
+}
 
-    spicemig_scale_nearest(dst, (ptrdiff_t)(4 * cols), rows, cols, src, (ptrdiff_t)(4 * src_cols), src_rows,
-                           src_cols, full_rows, full_cols, skip_y, skip_x);
+static uint8_t tile_byte(const struct spicemig_tile *tile, size_t row, size_t byte)
+{
+    const size_t y = (tile->y + row) % tile->height, x = (tile->x + byte / 4) % tile->width;
+    return tile->pixels[y * (size_t)tile->stride + 4 * x + byte % 4];
+}
+
+static int tile_case(void)
+{
+    const size_t rows = roll(12), cols = roll(400), stride = 4 * cols + roll(9);
+    const size_t size = rows ? (rows - 1) * stride + 4 * cols : 0;
+    const unsigned rop = roll(3) ? roll(16) : SPICEMIG_ROP_PUT;
+    struct spicemig_tile tile;
+    uint8_t *painted = random_tile(&tile);
+    uint8_t *pixels = random_bytes(size), *expected = copy_of(pixels, size);
+
     for (size_t row = 0; row < rows; row++)
-        for (size_t col = 0; col < cols; col++) {
-            const size_t from_row = (2 * (row + skip_y) + 1) * src_rows / (2 * full_rows);
-            const size_t from_col = (2 * (col + skip_x) + 1) * src_cols / (2 * full_cols);
-            same &= memcmp(dst + 4 * (row * cols + col), src + 4 * (from_row * src_cols + from_col), 4) == 0;
+        for (size_t byte = 0; byte < 4 * cols; byte++) {
+            uint8_t *at = expected + row * stride + byte;
+            *at = combined(rop, tile_byte(&tile, row, byte), *at);
         }
-    free(src);
+    spicemig_tile_rect(pixels, (ptrdiff_t)stride, rows, cols, tile, rop);
+    const int same = memcmp(pixels, expected, size) == 0;
+    free(painted);
+    free(pixels);
+    free(expected);
+    return same;
+}
+
+static int rop3_case(void)
+{
+    const size_t rows = roll(9), cols = roll(300);
+    const size_t to_stride = 4 * cols + roll(9), from_stride = 4 * cols + roll(9);
+    const size_t to_size = rows ? (rows - 1) * to_stride + 4 * cols : 0;
+    const size_t from_size = rows ? (rows - 1) * from_stride + 4 * cols : 0;
+    const unsigned code = roll(256);
+    struct spicemig_tile tile;
+    uint8_t *painted = random_tile(&tile);
+    uint8_t *dst = random_bytes(to_size), *src = random_bytes(from_size);
+    uint8_t *expected = copy_of(dst, to_size);
+
+    for (size_t row = 0; row < rows; row++)
+        for (size_t byte = 0; byte < 4 * cols; byte++) {
+            const uint8_t t = tile_byte(&tile, row, byte), s = src[row * from_stride + byte];
+            uint8_t *at = expected + row * to_stride + byte;
+            *at = (uint8_t)((combined(code >> 4, s, *at) & t) | (combined(code & 15, s, *at) & ~t));
+        }
+    spicemig_rop3_rect(dst, (ptrdiff_t)to_stride, src, (ptrdiff_t)from_stride, rows, cols, tile, code);
+    const int same = memcmp(dst, expected, to_size) == 0;
+    free(painted);
     free(dst);
+    free(src);
+    free(expected);
+    return same;
+}
+
+/* That nothing outside is touched, and that a second time changes nothing. */
+static int settle_case(void)
+{
+    static const unsigned formats[] = {1, 8, 16, 32, 80, 96};
+    const size_t rows = roll(9), cols = roll(40), stride = 4 * cols + roll(9);
+    const size_t size = rows ? (rows - 1) * stride + 4 * cols : 0;
+    const unsigned format = formats[roll(6)];
+    uint8_t *pixels = random_bytes(size);
+
+    spicemig_settle_rect(pixels, (ptrdiff_t)stride, rows, cols, format);
+    uint8_t *once = copy_of(pixels, size);
+    spicemig_settle_rect(pixels, (ptrdiff_t)stride, rows, cols, format);
+    const int same = memcmp(pixels, once, size) == 0;
+    free(pixels);
+    free(once);
     return same;
 }
 
@@ -168,8 +234,8 @@ int main(int count, char **arguments)
     static const struct {
         const char *name;
         int (*run)(void);
-    } kinds[] = {{"fill", fill_case}, {"copy", copy_case}, {"move", move_case}, {"scale", scale_case},
-                 {"convert", convert_case}};
+    } kinds[] = {{"fill", fill_case}, {"copy", copy_case}, {"move", move_case}, {"tile", tile_case},
+                 {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

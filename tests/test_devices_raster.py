@@ -15,7 +15,15 @@ from spicemig.devices.raster.pending import Raster
 from spicemig.devices.raster.rop import truth_table
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.drawing import Brush, Clip, DrawBase, Point, QMask, Rect
-from spicemig.wire.enums import BitmapFormat, BrushType, ClipType, MaskFlags, Ropd, SurfaceFormat
+from spicemig.wire.enums import (
+    BitmapFormat,
+    BrushType,
+    ClipType,
+    ImageScaleMode,
+    MaskFlags,
+    Ropd,
+    SurfaceFormat,
+)
 from spicemig.wire.messages.display import CopyBits, DrawCopy, DrawFill, DrawWhiteness
 
 WIDTH, HEIGHT = 40, 30
@@ -40,9 +48,11 @@ def fill(box, colour, *, rop=Ropd.OP_PUT, **more):
 
 
 def copy(box, image, area=None, *, rop=Ropd.OP_PUT, **more):
-    """A copy of an image, or of an area of it."""
+    """A copy of an image, or of an area of it; scaled without interpolation."""
     area = area or (0, 0, image.width, image.height)
-    return DrawCopy(base(box, **more), Placeholder(image), rect(*area), rop)
+    mask = more.pop("mask", QMask())
+    place = base(box, **more)
+    return DrawCopy(place, Placeholder(image), rect(*area), rop, ImageScaleMode.NEAREST, mask)
 
 
 def move(box, x, y, **more):
@@ -240,11 +250,18 @@ class CopyTests(RasterCase):
                 expected.paste(source, (dx, dy))
                 self.assertShows(expected)
 
+    def test_beyond_the_image(self):
+        """Where an area leaves its image, nothing is drawn."""
+        source = picture(8, 8)
+        self.draw(copy((0, 0, 12, 12), device_image(source), (-2, -1, 10, 11)), effect=Effect.BLEND)
+        self.expected.paste(source, (2, 1))
+        self.assertShows(self.expected)
+
     def test_impossible(self):
-        """An area outside the image, or too few bytes, leaves that one drawing out."""
+        """An area without pixels, or too few bytes, leaves that one drawing out."""
         image = device_image(picture(8, 8))
         cut = DeviceImage(8, 8, BitmapFormat.BIT32, 32, bytes(100))
-        self.draw(copy((0, 0, 9, 8), image, (0, 0, 9, 8)), effect=Effect.BLEND)
+        self.draw(copy((0, 0, 9, 8), image, (3, 3, 3, 8)), effect=Effect.BLEND)
         self.draw(copy((0, 0, 8, 8), cut), effect=Effect.BLEND)
         self.draw(fill((20, 20, 22, 22), 0xFFFFFF))
         self.expected.paste((255, 255, 255), (20, 20, 22, 22))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sysconfig
@@ -14,57 +13,15 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from spicemig.devices.raster import reference
-
-try:
-    from spicemig import _kernels
-except ImportError:
-    _kernels = None
+from tests.twins import PUT, TwinCase, _kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "spicemig" / "_kernels"
 RASTER = ROOT / "spicemig" / "devices" / "raster"
-PUT = 12
 
 
-class TwinTests(SynchronousTestCase):
+class TwinTests(TwinCase):
     """A kernel and its twin give the same bytes, and refuse the same arguments."""
-
-    if _kernels is None:
-        skip = "the extension is not built here"
-
-    def setUp(self):
-        self.dice = random.Random(20)
-
-    def both(self, name, buffer, *arguments):
-        """Call both with a copy of the buffer; compare what they leave, or that both refuse."""
-        results = []
-        for module in (_kernels, reference):
-            copy = bytearray(buffer)
-            try:
-                getattr(module, name)(copy, *arguments)
-            except ValueError as error:
-                results.append(str(error))
-            else:
-                results.append(copy)
-        self.assertEqual(results[0], results[1], f"{name}{arguments}")
-        return results[0]
-
-    def size(self):
-        """Mostly small, sometimes none, seldom wrong."""
-        return self.dice.choice([0, 1, 2, 3, 5, 8, 13, 31, 32, 33, self.dice.randrange(-2, 70)])
-
-    def rectangle(self, width, height):
-        """Left, top, cols, rows of a rectangle that is mostly inside."""
-        if self.dice.random() < 0.2:
-            return [self.size() for _side in range(4)]
-        cols, rows = self.dice.randint(0, width), self.dice.randint(0, height)
-        return [self.dice.randint(0, width - cols), self.dice.randint(0, height - rows), cols, rows]
-
-    def surface(self):
-        """A width, a height, a stride and that many random bytes."""
-        width, height = self.dice.randint(1, 50), self.dice.randint(1, 20)
-        stride = 4 * width + self.dice.choice([0, 0, 1, 4, 7])
-        return width, height, stride, self.dice.randbytes(stride * height)
 
     def test_fill(self):
         """Fills of every operation, inside and outside the buffer."""
@@ -106,30 +63,6 @@ class TwinTests(SynchronousTestCase):
             src_left = max(0, min(left + self.dice.randint(-3, 3), width - cols))
             src_top = max(0, min(top + self.dice.randint(-3, 3), height - rows))
             self.both("move_rect", pixels, stride, left, top, cols, rows, src_left, src_top)
-
-    def test_scale(self):
-        """Parts of scaled images, larger and smaller."""
-        for _case in range(300):
-            width, height, stride, pixels = self.surface()
-            src_left, src_top, src_cols, src_rows = self.rectangle(width, height)
-            full_cols, full_rows = self.dice.randint(0, 60), self.dice.randint(0, 40)
-            cols, rows = self.dice.randint(0, full_cols), self.dice.randint(0, full_rows)
-            self.both(
-                "scale_nearest",
-                bytes(4 * cols * rows),
-                cols,
-                rows,
-                pixels,
-                stride,
-                src_left,
-                src_top,
-                src_cols,
-                src_rows,
-                full_cols,
-                full_rows,
-                self.dice.randint(0, full_cols - cols),
-                self.dice.randint(0, full_rows - rows + self.dice.choice([0, 0, 0, 1])),
-            )
 
     def test_convert(self):
         """Rows of every bitmap format, with palettes too short, strides too small, either way up."""
@@ -204,6 +137,7 @@ class PlainCTests(SynchronousTestCase):
             ROOT / "tests" / "kernels_driver.c",
             "-o",
             program,
+            "-lm",
         )
         if "cannot find" in built.stderr and "san" in built.stderr:
             raise SkipTest("this compiler has no sanitizers")

@@ -21,7 +21,7 @@ static inline unsigned widened(unsigned five)
 static inline void put_index(uint8_t *to, size_t index, const uint8_t *palette, size_t entries)
 {
     if (index < entries)
-        put(to, palette[4 * index], palette[4 * index + 1], palette[4 * index + 2], 0);
+        memcpy(to, palette + 4 * index, 4);
     else
         put(to, 0, 0, 0, 0);
 }

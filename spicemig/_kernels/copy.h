@@ -8,7 +8,7 @@
 
 /*
  * In all of these: pixels have 32 bits, strides are in bytes and may be
- * negative, rop is a truth table as in fill.h, and the caller has checked that
+ * negative, rop is a truth table as in rop.h, and the caller has checked that
  * both rectangles lie inside their buffers. None can fail.
  * Reference: devices/raster/reference.py, equal byte by byte.
  */
@@ -23,17 +23,5 @@ void spicemig_copy_rect(uint8_t *restrict dst, ptrdiff_t dst_stride,
  * The rectangles may overlap in any way; dst gets what src was before.
  */
 void spicemig_move_rect(uint8_t *dst, const uint8_t *src, ptrdiff_t stride, size_t rows, size_t cols);
-
-/*
- * Make the part of a scaled image that is rows x cols pixels large and starts
- * at (skip_x, skip_y) of the full_cols x full_rows that src_cols x src_rows
- * pixels at src become. Every pixel is that of the source under its centre.
- * full_cols and full_rows are not 0 and all sizes are below 2^31.
- */
-void spicemig_scale_nearest(uint8_t *restrict dst, ptrdiff_t dst_stride, size_t rows, size_t cols,
-                            const uint8_t *restrict src, ptrdiff_t src_stride,
-                            uint64_t src_rows, uint64_t src_cols,
-                            uint64_t full_rows, uint64_t full_cols,
-                            uint64_t skip_y, uint64_t skip_x);
 
 #endif

@@ -95,51 +95,6 @@ exit:
     return result;
 }
 
-PyDoc_STRVAR(scale_nearest_doc,
-             "scale_nearest(dst, cols, rows, src, src_stride, src_left, src_top, src_cols, src_rows, "
-             "full_cols, full_rows, skip_x, skip_y)\n--\n\n"
-             "Make a part of a scaled image, in rows of cols pixels without gaps.");
-
-static PyObject *scale_nearest(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    Py_buffer dst, src;
-    struct area to = {0}, from;
-    long long full_cols, full_rows, skip_x, skip_y;
-    PyObject *result = NULL;
-
-    if (!PyArg_ParseTuple(args, "w*LLy*LLLLLLLLL:scale_nearest", &dst, &to.cols, &to.rows, &src,
-                          &from.stride, &from.left, &from.top, &from.cols, &from.rows, &full_cols,
-                          &full_rows, &skip_x, &skip_y))
-        return NULL;
-    if (to.cols < 0 || to.cols > SIZE_LIMIT / 4) {
-        outside("dst");
-        goto exit;
-    }
-    to.stride = to.cols * 4;
-    if (!inside("dst", &dst, to) || !inside("src", &src, from) || !apart(&dst, &src))
-        goto exit;
-    if (from.cols == 0 || from.rows == 0) {
-        PyErr_SetString(PyExc_ValueError, "src: there is nothing to scale");
-        goto exit;
-    }
-    if (full_cols < 1 || full_cols > SIZE_LIMIT || full_rows < 1 || full_rows > SIZE_LIMIT || skip_x < 0 ||
-        skip_x > full_cols - to.cols || skip_y < 0 || skip_y > full_rows - to.rows) {
-        PyErr_SetString(PyExc_ValueError, "full: the part does not lie inside the scaled image");
-        goto exit;
-    }
-    PyThreadState *state = released(to.rows, to.cols);
-    spicemig_scale_nearest(dst.buf, (ptrdiff_t)to.stride, (size_t)to.rows, (size_t)to.cols,
-                           first_pixel(&src, from), (ptrdiff_t)from.stride, (uint64_t)from.rows,
-                           (uint64_t)from.cols, (uint64_t)full_rows, (uint64_t)full_cols,
-                           (uint64_t)skip_y, (uint64_t)skip_x);
-    taken_back(state);
-    result = Py_NewRef(Py_None);
-exit:
-    PyBuffer_Release(&dst);
-    PyBuffer_Release(&src);
-    return result;
-}
-
 PyDoc_STRVAR(convert_rows_doc,
              "convert_rows(dst, src, src_stride, cols, rows, format, palette, bottom_up)\n--\n\n"
              "Make 32-bit pixels, in rows without gaps, of rows of any SPICE bitmap format.");
@@ -196,9 +151,17 @@ static PyMethodDef methods[] = {
     {"fill_rect", fill_rect, METH_VARARGS, fill_rect_doc},
     {"copy_rect", copy_rect, METH_VARARGS, copy_rect_doc},
     {"move_rect", move_rect, METH_VARARGS, move_rect_doc},
-    {"scale_nearest", scale_nearest, METH_VARARGS, scale_nearest_doc},
     {"convert_rows", convert_rows, METH_VARARGS, convert_rows_doc},
     {"scale_part", spicemig_edge_scale_part, METH_VARARGS, spicemig_scale_part_doc},
+    {"composite", spicemig_edge_composite, METH_VARARGS, spicemig_composite_doc},
+    {"copy_keyed", spicemig_edge_copy_keyed, METH_VARARGS, spicemig_copy_keyed_doc},
+    {"tile_rect", spicemig_edge_tile_rect, METH_VARARGS, spicemig_tile_rect_doc},
+    {"rop3_rect", spicemig_edge_rop3_rect, METH_VARARGS, spicemig_rop3_rect_doc},
+    {"settle_rect", spicemig_edge_settle_rect, METH_VARARGS, spicemig_settle_rect_doc},
+    {"draw_lines", spicemig_edge_draw_lines, METH_VARARGS, spicemig_draw_lines_doc},
+    {"draw_dashes", spicemig_edge_draw_dashes, METH_VARARGS, spicemig_draw_dashes_doc},
+    {"add_glyph", spicemig_edge_add_glyph, METH_VARARGS, spicemig_add_glyph_doc},
+    {"blend_mask", spicemig_edge_blend_mask, METH_VARARGS, spicemig_blend_mask_doc},
     {NULL, NULL, 0, NULL},
 };
 

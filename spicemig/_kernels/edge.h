@@ -88,4 +88,28 @@ static inline void taken_back(PyThreadState *state)
 PyObject *spicemig_edge_scale_part(PyObject *module, PyObject *args);
 extern const char spicemig_scale_part_doc[];
 
+/* edge_composite.c */
+PyObject *spicemig_edge_composite(PyObject *module, PyObject *args);
+extern const char spicemig_composite_doc[];
+PyObject *spicemig_edge_copy_keyed(PyObject *module, PyObject *args);
+extern const char spicemig_copy_keyed_doc[];
+
+/* edge_rops.c */
+PyObject *spicemig_edge_tile_rect(PyObject *module, PyObject *args);
+extern const char spicemig_tile_rect_doc[];
+PyObject *spicemig_edge_rop3_rect(PyObject *module, PyObject *args);
+extern const char spicemig_rop3_rect_doc[];
+PyObject *spicemig_edge_settle_rect(PyObject *module, PyObject *args);
+extern const char spicemig_settle_rect_doc[];
+
+/* edge_paths.c */
+PyObject *spicemig_edge_draw_lines(PyObject *module, PyObject *args);
+extern const char spicemig_draw_lines_doc[];
+PyObject *spicemig_edge_draw_dashes(PyObject *module, PyObject *args);
+extern const char spicemig_draw_dashes_doc[];
+PyObject *spicemig_edge_add_glyph(PyObject *module, PyObject *args);
+extern const char spicemig_add_glyph_doc[];
+PyObject *spicemig_edge_blend_mask(PyObject *module, PyObject *args);
+extern const char spicemig_blend_mask_doc[];
+
 #endif

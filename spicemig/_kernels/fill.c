@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "rop.h"
-
 void spicemig_fill_rect(uint8_t *dst, ptrdiff_t stride, size_t rows, size_t cols,
                         uint32_t value, unsigned rop)
 {
@@ -18,11 +16,13 @@ void spicemig_fill_rect(uint8_t *dst, ptrdiff_t stride, size_t rows, size_t cols
             memcpy(dst + (ptrdiff_t)row * stride, dst, 4 * cols);
         return;
     }
+    /* With the source known, a bit is kept or forgotten, and then set or turned round. */
     const struct spicemig_rop masks = spicemig_rop_of(rop);
+    const uint32_t if_clear = spicemig_rop_apply(masks, value, 0);
+    const uint32_t kept = if_clear ^ spicemig_rop_apply(masks, value, UINT32_MAX);
     for (size_t row = 0; row < rows; row++) {
         uint8_t *line = dst + (ptrdiff_t)row * stride;
         for (size_t col = 0; col < cols; col++)
-            spicemig_store(line + 4 * col,
-                           spicemig_rop_apply(masks, value, spicemig_load(line + 4 * col)));
+            spicemig_store(line + 4 * col, (spicemig_load(line + 4 * col) & kept) ^ if_clear);
     }
 }

@@ -6,16 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * A raster operation as a truth table: bit (2 * source + destination) of the
- * table is the resulting bit. PUT, the source itself, is 12.
- */
-#define SPICEMIG_ROP_PUT 12u
+#include "rop.h"
 
 /*
- * Combine value with rows x cols 32-bit pixels as the table rop says. dst is
- * the first pixel, the stride is in bytes. The caller has checked that the
- * rectangle lies inside its buffer. No alignment is needed. Cannot fail.
+ * Combine value with rows x cols 32-bit pixels as the table rop (see rop.h)
+ * says. dst is the first pixel, the stride is in bytes. The caller has checked
+ * that the rectangle lies inside its buffer. No alignment is needed. Cannot fail.
  * Reference: devices/raster/reference.py, equal byte by byte.
  */
 void spicemig_fill_rect(uint8_t *dst, ptrdiff_t stride, size_t rows, size_t cols,

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* spicemig/_kernels/rop.h: a raster operation on one pixel, for the other kernels. */
+/* spicemig/_kernels/rop.h: raster operations on pixels, for the other kernels. */
 #ifndef SPICEMIG_ROP_H
 #define SPICEMIG_ROP_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/*
+ * A raster operation as a truth table: bit (2 * source + destination) of the
+ * table is the resulting bit. PUT, the source itself, is 12.
+ */
+#define SPICEMIG_ROP_PUT 12u
 
 /* The truth table widened to a mask for each of its four rows. */
 struct spicemig_rop {
@@ -40,5 +47,8 @@ static inline void spicemig_store(uint8_t *at, uint32_t value)
 {
     memcpy(at, &value, sizeof value);
 }
+
+/* Combine cols pixels of src with those of dst; the two do not overlap. In rop.c. */
+void spicemig_rop_line(uint8_t *restrict dst, const uint8_t *restrict src, size_t cols, unsigned rop);
 
 #endif

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spicemig.devices.raster.clip import Box
-from spicemig.devices.raster.images import Pixels, copied, pixels_of
-from spicemig.devices.raster.kernels import copy_rect, fill_rect
+from spicemig.devices.raster.formats import settle, solid
+from spicemig.devices.raster.images import Pixels, has_alpha, image_of, source_of
+from spicemig.devices.raster.kernels import PUT, fill_rect, tile_rect
 from spicemig.devices.surfaces import Surface
-from spicemig.wire.enums import BitmapFormat, BrushType
+from spicemig.wire.enums import BrushType
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +42,31 @@ class Paint:
 
 def paint_of(brush: Any, surface: Surface, surfaces: Mapping[int, Surface]) -> Paint:
     """What a brush paints this surface with; no brush paints 0. Raises ``ValueError`` if it cannot."""
+    if brush.type == BrushType.SOLID and brush.color is not None:
+        return Paint(solid(surface.format, brush.color))
+    if brush.type == BrushType.PATTERN and brush.pattern is not None:
+        image = image_of(brush.pattern.pat)
+        tile = source_of(image, surface, surfaces)
+        return Paint(0, tile, brush.pattern.pos.x, brush.pattern.pos.y, has_alpha(image, surfaces))
     if brush.type == BrushType.NONE:
         return Paint()
-    if brush.type == BrushType.SOLID:
-        return Paint(brush.color)
-    if brush.type != BrushType.PATTERN:
-        raise ValueError(f"{brush.type} is not a type of brush")
-    image = brush.pattern.pat.value
-    tile = pixels_of(image, surfaces)
-    if image.surface == surface.id:
-        tile = copied(tile)
-    if image.surface is None:
-        has_alpha = image.format == BitmapFormat.RGBA
+    raise ValueError(f"a brush of type {brush.type} cannot paint")
+
+
+def paint_boxes(surface: Surface, boxes: Sequence[Box], paint: Paint, rop: int) -> None:
+    """Combine paint with boxes that lie on the surface."""
+    pixels, stride = surface.pixels, surface.stride
+    if paint.tile is None:
+        for left, top, right, bottom in boxes:
+            fill_rect(pixels, stride, left, top, right - left, bottom - top, paint.value, rop)
     else:
-        has_alpha = surfaces[image.surface].has_alpha
-    return Paint(0, tile, brush.pattern.pos.x, brush.pattern.pos.y, has_alpha)
+        arguments = paint.arguments
+        for left, top, right, bottom in boxes:
+            tile_rect(pixels, stride, left, top, right - left, bottom - top, *arguments, rop)
+    if rop != PUT:
+        settle(surface, boxes)
 
 
 def paint_box(surface: Surface, box: Box, paint: Paint, rop: int) -> None:
-    """Paint a box that lies on the surface."""
-    if paint.tile is None:
-        fill_rect(surface.pixels, surface.stride, box.left, box.top, box.cols, box.rows, paint.value, rop)
-        return
-    tile = paint.tile
-    first_y = box.top - (box.top - paint.y) % tile.height
-    first_x = box.left - (box.left - paint.x) % tile.width
-    for top in range(first_y, box.bottom, tile.height):
-        for left in range(first_x, box.right, tile.width):
-            part = Box(left, top, left + tile.width, top + tile.height).within(box)
-            source = (tile.data, tile.stride, part.left - left, part.top - top)
-            copy_rect(
-                surface.pixels, surface.stride, part.left, part.top, *source, part.cols, part.rows, rop
-            )
+    """Combine paint with a box that lies on the surface."""
+    paint_boxes(surface, [box], paint, rop)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from spicemig.devices.surfaces import Surface
@@ -58,10 +59,62 @@ class Box(NamedTuple):
         return cls(rect.left, rect.top, rect.right, rect.bottom)
 
 
+BOXES_LIMIT = 1 << 16  # of one clip; no driver sends so many
+
+
 def drawn_boxes(surface: Surface, base: Any) -> list[Box]:
-    """The parts of the surface that a message with this ``DrawBase`` may touch; none of them empty."""
+    """
+    The parts of the surface that a message with this ``DrawBase`` may touch.
+
+    None of them is empty, and no two have a pixel in common. Raises ``ValueError`` if
+    there would be too many.
+    """
     box = Box.of(base.box).within(Box(0, 0, surface.width, surface.height))
     if base.clip.type == ClipType.NONE:
         return [box] if box else []
+    if base.clip.type != ClipType.RECTS:
+        raise ValueError(f"{base.clip.type} is not a type of clip")
     parts = (box.within(Box.of(rect)) for rect in base.clip.rects)
-    return [part for part in parts if part]
+    return bands([part for part in parts if part])
+
+
+def bands(boxes: list[Box]) -> list[Box]:
+    """
+    The same pixels as these boxes, each of them once, as boxes in bands.
+
+    The boxes of a band have the same top and bottom, go from left to right and do
+    not touch; bands go from the top down, and no two of them could be one. There
+    is one such list for any set of pixels.
+    """
+    if len(boxes) < 2:
+        return boxes
+    edges = sorted({box.top for box in boxes} | {box.bottom for box in boxes})
+    waiting = sorted(boxes, key=lambda box: box.top, reverse=True)
+    open_boxes: list[Box] = []
+    result: list[Box] = []
+    band: list[Box] = []
+    for top, bottom in zip(edges, edges[1:], strict=False):
+        open_boxes = [box for box in open_boxes if box.bottom > top]
+        while waiting and waiting[-1].top == top:
+            open_boxes.append(waiting.pop())
+        row = [Box(left, top, right, bottom) for left, right in _joined(open_boxes)]
+        sides = [(box.left, box.right) for box in row]
+        if row and band and band[0].bottom == top and [(box.left, box.right) for box in band] == sides:
+            band = [box._replace(bottom=bottom) for box in band]
+        else:
+            result += band
+            band = row
+        if len(result) > BOXES_LIMIT:
+            raise ValueError("a clip has too many boxes")
+    return result + band
+
+
+def _joined(boxes: Iterable[Box]) -> list[tuple[int, int]]:
+    """From where to where boxes reach, without overlaps."""
+    pieces: list[tuple[int, int]] = []
+    for left, right in sorted((box.left, box.right) for box in boxes):
+        if pieces and left <= pieces[-1][1]:
+            pieces[-1] = pieces[-1][0], max(pieces[-1][1], right)
+        else:
+            pieces.append((left, right))
+    return pieces

@@ -10,7 +10,15 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from spicemig.devices.raster import reference, reference_glyphs, reference_lines, reference_scale
+from spicemig.devices.raster import (
+    reference,
+    reference_composite,
+    reference_glyphs,
+    reference_keyed,
+    reference_lines,
+    reference_rops,
+    reference_scale,
+)
 
 native: ModuleType | None
 try:
@@ -29,9 +37,13 @@ def kernel(twin: Any) -> Any:
 fill_rect = kernel(reference.fill_rect)
 copy_rect = kernel(reference.copy_rect)
 move_rect = kernel(reference.move_rect)
-scale_nearest = kernel(reference.scale_nearest)
 convert_rows = kernel(reference.convert_rows)
+tile_rect = kernel(reference_rops.tile_rect)
+rop3_rect = kernel(reference_rops.rop3_rect)
+settle_rect = kernel(reference_rops.settle_rect)
 scale_part = kernel(reference_scale.scale_part)
+composite = kernel(reference_composite.composite)
+copy_keyed = kernel(reference_keyed.copy_keyed)
 draw_lines = kernel(reference_lines.draw_lines)
 draw_dashes = kernel(reference_lines.draw_dashes)
 add_glyph = kernel(reference_glyphs.add_glyph)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spicemig.devices.raster import copy, fill, stroke, text
+from spicemig.devices.raster import alpha, composite, copy, fill, rop3, stroke, text, transparent
 from spicemig.devices.surfaces import Surface
 
 Operation = Callable[[Surface, Any, Mapping[int, Surface]], None]
@@ -20,6 +20,10 @@ Operation = Callable[[Surface, Any, Mapping[int, Surface]], None]
 OPERATIONS: dict[type, Operation] = {
     **fill.OPERATIONS,
     **copy.OPERATIONS,
+    **rop3.OPERATIONS,
     **stroke.OPERATIONS,
     **text.OPERATIONS,
+    **transparent.OPERATIONS,
+    **alpha.OPERATIONS,
+    **composite.OPERATIONS,
 }

@@ -112,45 +112,6 @@ def move_rect(
         view[start : start + size] = line
 
 
-def scale_nearest(
-    dst: Buffer,
-    cols: int,
-    rows: int,
-    src: Buffer,
-    src_stride: int,
-    src_left: int,
-    src_top: int,
-    src_cols: int,
-    src_rows: int,
-    full_cols: int,
-    full_rows: int,
-    skip_x: int,
-    skip_y: int,
-) -> None:
-    """
-    Make a part of a scaled image.
-
-    The rectangle of ``src`` becomes ``full_cols`` by ``full_rows`` pixels; of
-    these, ``cols`` by ``rows`` starting at (``skip_x``, ``skip_y``) are written
-    to ``dst``, in rows without gaps. A pixel is that of the source under its centre.
-    """
-    to, source = _bytes(dst), _bytes(src)
-    _inside("dst", len(to), cols * 4, 0, 0, cols, rows)
-    _inside("src", len(source), src_stride, src_left, src_top, src_cols, src_rows)
-    if not (src_cols and src_rows):
-        raise ValueError("src: there is nothing to scale")
-    if not (1 <= full_cols <= SIZE_LIMIT and 1 <= full_rows <= SIZE_LIMIT):
-        raise ValueError("full: the part does not lie inside the scaled image")
-    if not (0 <= skip_x <= full_cols - cols and 0 <= skip_y <= full_rows - rows):
-        raise ValueError("full: the part does not lie inside the scaled image")
-    for row in range(rows):
-        src_row = src_top + (2 * (skip_y + row) + 1) * src_rows // (2 * full_rows)
-        for col in range(cols):
-            src_col = src_left + (2 * (skip_x + col) + 1) * src_cols // (2 * full_cols)
-            start, first = (row * cols + col) * 4, src_row * src_stride + src_col * 4
-            to[start : start + 4] = source[first : first + 4]
-
-
 def _widened(five: int) -> int:
     return five << 3 | five >> 2
 
@@ -165,7 +126,7 @@ def _indexed(index_of: Callable[[bytes, int], int]) -> Callable[[bytes, int, byt
         index = index_of(line, col)
         if index >= len(palette) // 4:
             return bytes(4)
-        return palette[4 * index : 4 * index + 3] + b"\0"
+        return palette[4 * index : 4 * index + 4]
 
     return pixel
 
@@ -198,8 +159,8 @@ def convert_rows(
     """
     Make pixels, in rows without gaps, of rows of any bitmap format.
 
-    ``palette`` holds entries of four bytes, blue first; an index beyond them is
-    black. With ``bottom_up`` the first row of ``src`` becomes the last.
+    ``palette`` holds pixels, which are copied whole; an index beyond them is black.
+    With ``bottom_up`` the first row of ``src`` becomes the last.
     """
     to, source, colours = _bytes(dst), _bytes(src), bytes(palette)
     _inside("dst", len(to), cols * 4, 0, 0, cols, rows)
