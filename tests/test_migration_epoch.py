@@ -57,33 +57,45 @@ class EpochFileTests(SynchronousTestCase):
         self.assertEqual((file.recover().epoch, file.current.owner), (6, True))
         self.assertEqual(EpochFile(self.directory).current.epoch, 6)
 
-    def test_staged_is_not_written(self):
-        """What is only staged does not count."""
+    def test_room(self):
+        """Making room says nothing about who owns the guest, now or before."""
+        EpochFile(self.directory).make_room()
+        file = EpochFile(self.directory)
+        self.assertEqual(file.current, Epoch())
+        file.claim_first()
+        file.make_room()
+        self.assertTrue(EpochFile(self.directory).current.owner)
+
+    def test_written_in_place(self):
+        """Where there is room, a write makes no file and moves none: it only waits for its block."""
+        file = EpochFile(self.directory)
+        file.make_room()
+        before = os.stat(file.path)
+        self.patch(os, "fsync", lambda descriptor: self.fail("more than a block was synced"))
+        synced = []
+        fdatasync = os.fdatasync
+        self.patch(os, "fdatasync", lambda descriptor: (synced.append(descriptor), fdatasync(descriptor)))
+        for number in range(3):
+            file.write(file.current.given_away(number, FIRST))
+        after = os.stat(file.path)
+        self.assertEqual(len(synced), 3)
+        self.assertEqual((after.st_ino, after.st_size), (before.st_ino, before.st_size))
+
+    def test_cut_short(self):
+        """A write of which only a part reached the disk leaves the epoch before, at whatever byte it ended."""
         file = EpochFile(self.directory)
         file.claim_first()
-        file.stage(file.current.given_away(2, FIRST))
-        self.assertTrue(EpochFile(self.directory).current.owner)
-        self.assertTrue(file.current.owner)
-
-    def test_staged_and_changed(self):
-        """What was staged for another epoch is not taken for this one."""
-        file = EpochFile(self.directory)
-        file.stage(file.current.given_away(2, FIRST))
-        file.write(file.current.given_away(3, SECOND))
-        self.assertEqual(EpochFile(self.directory).current.epoch, 3)
-
-    def test_synced(self):
-        """File and directory are on the disk when write returns; a staged epoch only needs the directory."""
-        synced = []
-        fsync = os.fsync
-        self.patch(os, "fsync", lambda descriptor: (synced.append(descriptor), fsync(descriptor)))
-        file = EpochFile(self.directory)
         file.write(file.current.given_away(2, FIRST))
-        self.assertEqual(len(synced), 2)
-        file.stage(file.current.given_away(3, SECOND))
-        del synced[:]
-        file.write(file.current.given_away(3, SECOND))
-        self.assertEqual(len(synced), 1)
+        with open(file.path, "rb") as content:
+            before = content.read()
+        file.write(file.current.taken_over(3, SECOND))
+        with open(file.path, "rb") as content:
+            after = content.read()
+        changed = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+        for end in changed[1::7]:
+            with open(file.path, "wb") as content:
+                content.write(after[:end] + before[end:])
+            self.assertEqual(EpochFile(self.directory).current.epoch, 2)
 
     def test_damaged(self):
         """A file that cannot be understood stops the start, and says what to do."""
@@ -92,7 +104,9 @@ class EpochFileTests(SynchronousTestCase):
             "[]",
             "{}",
             '{"epoch": 1}',
-            '{"epoch": "x", "owner": 1, "migration_id": "", "stage": ""}',
+            '{"sha256": "", "told": "{}"}',
+            '{"sha256": 1, "told": 2}',
+            "x" * 8192,
         ):
             with open(os.path.join(self.directory, "epoch.json"), "w") as file:
                 file.write(text)
@@ -107,7 +121,7 @@ class EpochFileTests(SynchronousTestCase):
         def full(descriptor):
             raise OSError(28, "No space left on device")
 
-        self.patch(os, "fsync", full)
+        self.patch(os, "fdatasync", full)
         self.assertRaises(OSError, file.write, file.current.given_away(2, FIRST))
         self.assertTrue(file.current.owner)
         self.assertTrue(EpochFile(self.directory).current.owner)

@@ -109,7 +109,7 @@ def _busy(host: Any, epochs: EpochFile, arriving: bool) -> Iterator[Problem]:
             f"if that guest is gone, remove {epochs.path} on the target",
         )
     try:
-        epochs.stage(epochs.current)
+        epochs.make_room()
     except OSError as error:
         yield problem(
             "state-dir",

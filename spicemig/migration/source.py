@@ -304,7 +304,7 @@ class SourceHandover(Handover):
 
     def _begin_precopy(self) -> None:
         try:
-            self.epochs.stage(self._given_away())
+            self.epochs.make_room()
         except OSError as error:
             self.fail(Input.FAILED, self._disk_problem(error))
             return

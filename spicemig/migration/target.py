@@ -171,7 +171,7 @@ class TargetHandover(Handover):
         self.epoch = message.epoch
         self.step(Input.INVITED, peer=True)
         try:
-            self.epochs.stage(self._taken_over())
+            self.epochs.make_room()
         except OSError as error:
             self._refuse(self._disk_problem(error))
 
