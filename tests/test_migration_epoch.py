@@ -82,7 +82,7 @@ class EpochFileTests(SynchronousTestCase):
         self.assertEqual((after.st_ino, after.st_size), (before.st_ino, before.st_size))
 
     def test_cut_short(self):
-        """A write of which only a part reached the disk leaves the epoch before, at whatever byte it ended."""
+        """A write of which only a part reached the disk leaves the epoch before, wherever it ended."""
         file = EpochFile(self.directory)
         file.claim_first()
         file.write(file.current.given_away(2, FIRST))

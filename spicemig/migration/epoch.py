@@ -90,7 +90,7 @@ class EpochFile:
         return epoch
 
     def make_room(self) -> None:
-        """Have the file's blocks on the disk, so that the next ``write`` only fills them; raises ``OSError``."""
+        """Have the file's blocks on the disk, for the next ``write`` to fill; raises ``OSError``."""
         descriptor = self._open()
         os.close(descriptor)
 
@@ -115,7 +115,7 @@ class EpochFile:
             os.close(descriptor)
 
     def write(self, epoch: Epoch) -> None:
-        """Make this the host's epoch; it is on the disk on return. Raises ``OSError`` if the disk does not take it."""
+        """Make this the host's epoch, on the disk on return; raises ``OSError`` if that does not take it."""
         sequence = self._sequence + 1
         place = sequence % 2 * SLOT_BYTES
         descriptor = self._open()
