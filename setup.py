@@ -15,6 +15,7 @@ setup(
             depends=sorted(glob("spicemig/_kernels/*.h")),
             define_macros=[("Py_LIMITED_API", LIMITED_API)],
             extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra"],
+            libraries=["m"],
             py_limited_api=True,
             optional=True,  # without it the twins in devices/raster/reference.py do the work, slowly
         )

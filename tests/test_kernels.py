@@ -135,6 +135,7 @@ class PlainCTests(SynchronousTestCase):
             "-fno-sanitize-recover=all",
             *kernels,
             ROOT / "tests" / "kernels_driver.c",
+            "-lm",
             "-o",
             program,
             "-lm",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Paths as lines between whole pixels, and clips in bands: what line kernels take.
+Paths as lines between whole pixels.
 
 Places of a path are in 28.4 fixed point. Curves become as many straight lines
 as the renderer of SPICE clients makes of them.
@@ -10,14 +10,12 @@ Source: spice-common 0.42, canvas_base.c; Windows DDK, PATHDATA.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from spicemig.devices.raster.clip import Box
 from spicemig.wire.enums import PathFlags
 
 POINTS_LIMIT = 1 << 20  # of all lines that one path becomes
-BOXES_LIMIT = 1 << 18  # that a clip is cut into
 
 Point = tuple[int, int]
 
@@ -116,45 +114,3 @@ def _add_curve(points: list[Point], places: tuple[Point, ...], limit: int) -> No
         parts.append((part[0], first, first_two, middle))
         if len(parts) > 200:  # 32 bits cannot be halved so often
             raise ValueError("a curve has no end")
-
-
-def bands(boxes: list[Box]) -> list[Box]:
-    """
-    The same pixels as these boxes, each of them once, as boxes in bands.
-
-    The boxes of a band have the same top and bottom, go from left to right and do
-    not touch; bands go from the top down, and no two of them could be one. There
-    is one such list for any set of pixels.
-    """
-    if len(boxes) < 2:
-        return boxes
-    edges = sorted({box.top for box in boxes} | {box.bottom for box in boxes})
-    waiting = sorted(boxes, key=lambda box: box.top, reverse=True)
-    open_boxes: list[Box] = []
-    result: list[Box] = []
-    band: list[Box] = []
-    for top, bottom in zip(edges, edges[1:], strict=False):
-        open_boxes = [box for box in open_boxes if box.bottom > top]
-        while waiting and waiting[-1].top == top:
-            open_boxes.append(waiting.pop())
-        row = [Box(left, top, right, bottom) for left, right in _joined(open_boxes)]
-        sides = [(box.left, box.right) for box in row]
-        if row and band and band[0].bottom == top and [(box.left, box.right) for box in band] == sides:
-            band = [box._replace(bottom=bottom) for box in band]
-        else:
-            result += band
-            band = row
-        if len(result) > BOXES_LIMIT:
-            raise ValueError("a clip has too many boxes")
-    return result + band
-
-
-def _joined(boxes: Iterable[Box]) -> list[Point]:
-    """From where to where boxes reach, without overlaps."""
-    pieces: list[Point] = []
-    for left, right in sorted((box.left, box.right) for box in boxes):
-        if pieces and left <= pieces[-1][1]:
-            pieces[-1] = pieces[-1][0], max(pieces[-1][1], right)
-        else:
-            pieces.append((left, right))
-    return pieces

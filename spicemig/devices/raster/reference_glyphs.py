@@ -7,10 +7,8 @@ Source: spice-common 0.42, canvas_base.c; pixman 0.42, pixman-combine32.c.
 
 from __future__ import annotations
 
-import struct
-
 from spicemig.devices.raster.reference import SIZE_LIMIT, Buffer, _bytes, _inside
-from spicemig.devices.raster.reference_lines import check_tile
+from spicemig.devices.raster.reference_rops import _Tile
 
 
 def _coverage(line: bytes, bits: int, col: int, below: int) -> int:
@@ -47,6 +45,8 @@ def add_glyph(
     stride = (width * bits + 7) // 8
     if stride * height > len(source):
         raise ValueError("data: too short")
+    if getattr(mask, "obj", mask) is getattr(data, "obj", data):
+        raise ValueError("src: shares memory with dst")
     for row in range(max(0, -top), min(height, rows - top)):
         of = height - row if bits == 8 else height - 1 - row
         if of == height:
@@ -96,7 +96,7 @@ def blend_mask(
     The mask has a byte for a pixel. The fourth byte of what is drawn counts as
     255 unless ``has_alpha``.
     """
-    to, cover, source = _bytes(pixels), _bytes(mask), _bytes(tile)
+    to, cover = _bytes(pixels), _bytes(mask)
     _inside("pixels", len(to), stride, left, top, cols, rows)
     values = (mask_stride, mask_left, mask_top)
     if (
@@ -105,17 +105,16 @@ def blend_mask(
         or (cols and rows and (mask_top + rows - 1) * mask_stride + mask_left + cols > len(cover))
     ):
         raise ValueError("mask: the rectangle does not lie inside the buffer")
-    check_tile(pixels, tile, tile_stride, tile_width, tile_height)
-    pixel = struct.pack("=I", value & 0xFFFFFFFF)
+    paint = _Tile(pixels, value, tile, tile_stride, tile_width, tile_height, tile_x, tile_y)
+    if getattr(pixels, "obj", pixels) is getattr(mask, "obj", mask):
+        raise ValueError("src: shares memory with dst")
     for row in range(rows):
+        line = paint.row(left, top + row, cols)
         for col in range(cols):
             covered = cover[(mask_top + row) * mask_stride + mask_left + col]
             if not covered:
                 continue
-            if tile_width:
-                first = (top + row - tile_y) % tile_height * tile_stride
-                first += (left + col - tile_x) % tile_width * 4
-                pixel = bytes(source[first : first + 4])
+            pixel = line[4 * col : 4 * col + 4]
             if not has_alpha:
                 pixel = pixel[:3] + b"\xff"
             place = (top + row) * stride + 4 * (left + col)

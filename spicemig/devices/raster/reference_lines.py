@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spicemig.devices.raster.reference import Buffer, _bytes, _combined, _inside, _known_rop
+from spicemig.devices.raster.reference_rops import _Tile
 
-PLACE_LIMIT = 2**24  # of dashed lines: so that all that is computed of places fits into 64 bits
-DASHED_LIMIT = 2**22  # pixels that the lines of one call may be long
+PLACE_LIMIT = 2**28  # of lines; more than any place in 28.4 fixed point
+DASHED_PLACE_LIMIT = 2**24  # so that all that is computed of places fits into 64 bits
+DASHED_LIMIT = 2**23  # pixels that the dashed lines of one call may be long, times how many dashes there are
 ROUGH_MITER_SQUARE = 108.856472512142  # 1 / sin(5.5 degrees) squared: sharper corners are cut off
 
 
@@ -355,60 +357,33 @@ def _cut(spans: list[Span], boxes: Boxes) -> list[Span]:
     return work[:written]
 
 
-class _Paint:
-    """A surface, and what is painted on it."""
+class _Canvas:
+    """A surface, the boxes that may be drawn on, and what is painted on it."""
 
     def __init__(
         self,
         pixels: Buffer,
         stride: int,
-        value: int,
-        tile: Buffer,
-        tile_stride: int,
-        tile_width: int,
-        tile_height: int,
-        tile_x: int,
-        tile_y: int,
-        rop: int,
+        width: int,
+        height: int,
+        boxes: Buffer,
+        *paint: Any,
     ) -> None:
         self.view = _bytes(pixels)
+        *tile, self.rop = paint
+        _inside("pixels", len(self.view), stride, 0, 0, width, height)
+        _known_rop(self.rop)
         self.stride = stride
-        self.value = struct.pack("=I", value & 0xFFFFFFFF)
-        self.tile = _bytes(tile)
-        self.tile_stride = tile_stride
-        self.tile_width, self.tile_height = tile_width, tile_height
-        self.tile_x, self.tile_y = tile_x, tile_y
-        self.rop = rop
-        _known_rop(rop)
-        check_tile(pixels, tile, tile_stride, tile_width, tile_height)
+        self.tile = _Tile(pixels, *tile)
+        self.boxes = _banded(boxes, width, height)
 
-    def row(self, x: int, y: int, width: int) -> bytes:
-        """The pixels that belong there."""
-        if not self.tile_width:
-            return self.value * width
-        first = (y - self.tile_y) % self.tile_height * self.tile_stride
-        line = bytes(self.tile[first : first + 4 * self.tile_width])
-        skip = (x - self.tile_x) % self.tile_width
-        repeats = (skip + width - 1) // self.tile_width + 1
-        return (line * repeats)[4 * skip : 4 * (skip + width)]
-
-    def paint(self, spans: Iterable[Span]) -> None:
-        for x, y, width in spans:
-            line = self.row(x, y, width)
+    def paint(self, spans: list[Span]) -> None:
+        """Paint what the boxes leave of these spans."""
+        for x, y, width in _cut(spans, self.boxes):
+            line = self.tile.row(x, y, width)
             start = y * self.stride + 4 * x
             below = self.view[start : start + len(line)]
-            self.view[start : start + len(line)] = (
-                line if self.rop == 12 else _combined(self.rop, line, bytes(below))
-            )
-
-
-def check_tile(pixels: Buffer, tile: Buffer, stride: int, width: int, height: int) -> None:
-    """Raise unless this is a tile, or none at all: then its width is 0."""
-    _inside("tile", len(_bytes(tile)), stride, 0, 0, width, height)
-    if width and not height:
-        raise ValueError("tile: there is nothing to repeat")
-    if width and getattr(pixels, "obj", pixels) is getattr(tile, "obj", tile):
-        raise ValueError("src: shares memory with dst")
+            self.view[start : start + len(line)] = _combined(self.rop, line, bytes(below))
 
 
 def _banded(boxes: Buffer, width: int, height: int) -> Boxes:
@@ -443,8 +418,13 @@ def _points(points: Buffer) -> list[tuple[int, int]]:
     return list(struct.iter_unpack("=2i", data))
 
 
+def _near_enough(points: list[tuple[int, int]], limit: int) -> None:
+    if any(abs(place) > limit for point in points for place in point):
+        raise ValueError("points: too far away")
+
+
 def draw_lines(
-    pixels: Buffer, stride: int, width: int, height: int, points: Buffer, boxes: Buffer, *paint: object
+    pixels: Buffer, stride: int, width: int, height: int, points: Buffer, boxes: Buffer, *paint: Any
 ) -> None:
     """
     Draw lines from point to point, without the last point.
@@ -453,13 +433,13 @@ def draw_lines(
     in bands. What to paint follows: value, tile, tile_stride, tile_width,
     tile_height, tile_x, tile_y, rop. Without a tile its width is 0.
     """
-    _inside("pixels", len(_bytes(pixels)), stride, 0, 0, width, height)
-    painter = _Paint(pixels, stride, *paint)  # type: ignore[arg-type]
-    clip, path = _banded(boxes, width, height), _points(points)
-    if not clip:
+    canvas = _Canvas(pixels, stride, width, height, boxes, *paint)
+    path = _points(points)
+    _near_enough(path, PLACE_LIMIT)
+    if not canvas.boxes:
         return
     for (x1, y1), (x2, y2) in zip(path, path[1:], strict=False):
-        painter.paint(_cut(_line_spans(x1, y1, x2, y2, width, height), clip))
+        canvas.paint(_line_spans(x1, y1, x2, y2, width, height))
 
 
 def draw_dashes(
@@ -471,7 +451,7 @@ def draw_dashes(
     boxes: Buffer,
     dashes: Buffer,
     offset: int,
-    *paint: object,
+    *paint: Any,
 ) -> None:
     """
     As ``draw_lines``, with dashes and gaps.
@@ -481,28 +461,26 @@ def draw_dashes(
     If painting twice is not the same as once, a pixel is painted once even where
     lines meet.
     """
-    _inside("pixels", len(_bytes(pixels)), stride, 0, 0, width, height)
-    painter = _Paint(pixels, stride, *paint)  # type: ignore[arg-type]
-    clip, path = _banded(boxes, width, height), _points(points)
+    canvas = _Canvas(pixels, stride, width, height, boxes, *paint)
+    path = _points(points)
     lengths = bytes(_bytes(dashes))
-    if not 0 < len(lengths) <= 255 or not sum(lengths) or not 0 <= offset <= 65535:
+    if not sum(lengths) or len(lengths) > 255 or not 0 <= offset <= 65535:
         raise ValueError("dashes: none of them has a length")
-    if any(not -PLACE_LIMIT <= place <= PLACE_LIMIT for point in path for place in point):
-        raise ValueError("points: too far away")
-    if sum(max(abs(x2 - x1), abs(y2 - y1)) for (x1, y1), (x2, y2) in zip(path, path[1:], strict=False)) > (
-        DASHED_LIMIT
-    ):
+    _near_enough(path, DASHED_PLACE_LIMIT)
+    steps = zip(path, path[1:], strict=False)
+    length = sum(max(abs(x2 - x1), abs(y2 - y1)) for (x1, y1), (x2, y2) in steps)
+    if length * len(lengths) > DASHED_LIMIT:
         raise ValueError("points: too long a line")
-    if not clip or not path:
+    if not canvas.boxes or not path:
         return
-    collects = len(path) > 2 and _adds_up(painter.rop)
+    collects = len(path) > 2 and _adds_up(canvas.rop)
     dasher = _Dasher(lengths, offset, collects)
     dasher.polyline(path)
     if collects:
-        painter.paint(_cut(_merged(span for polygon in dasher.polygons for span in polygon), clip))
+        canvas.paint(_merged(span for polygon in dasher.polygons for span in polygon))
         return
     for polygon in dasher.polygons:
-        painter.paint(_cut(polygon, clip))
+        canvas.paint(polygon)
 
 
 def _adds_up(rop: int) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from spicemig.devices.raster.brush import paint_of
 from spicemig.devices.raster.clip import drawn_boxes
-from spicemig.devices.raster.kernels import draw_dashes, draw_lines
-from spicemig.devices.raster.lines import bands, polylines, whole
+from spicemig.devices.raster.formats import settle
+from spicemig.devices.raster.kernels import PUT, draw_dashes, draw_lines
+from spicemig.devices.raster.lines import polylines, whole
 from spicemig.devices.raster.rop import truth_table
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.enums import LineFlags, Ropd
@@ -23,7 +24,7 @@ def draw_stroke(surface: Surface, message: DrawStroke, surfaces: Mapping[int, Su
 
     The back mode means nothing, as at the client: gaps are not drawn.
     """
-    boxes = bands(drawn_boxes(surface, message.base))
+    boxes = drawn_boxes(surface, message.base)
     if not boxes:
         return
     clip = struct.pack(f"={4 * len(boxes)}i", *(side for box in boxes for side in box))
@@ -37,6 +38,8 @@ def draw_stroke(surface: Surface, message: DrawStroke, surfaces: Mapping[int, Su
             draw_lines(*where, places, clip, *paint.arguments, rop)
         else:
             draw_dashes(*where, places, clip, *pattern, *paint.arguments, rop)
+    if rop != PUT:
+        settle(surface, boxes)
 
 
 def dashes(attr: Any) -> tuple[bytes, int] | None:

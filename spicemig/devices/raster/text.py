@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from spicemig.devices.raster.brush import paint_box, paint_of
+from spicemig.devices.raster.brush import Paint, paint_boxes, paint_of
 from spicemig.devices.raster.clip import Box, drawn_boxes
+from spicemig.devices.raster.formats import SIXTEEN_BITS, settle, solid
 from spicemig.devices.raster.kernels import PUT, add_glyph, blend_mask
-from spicemig.devices.raster.lines import bands
 from spicemig.devices.surfaces import Surface
-from spicemig.wire.enums import BrushType, Ropd, StringFlags
+from spicemig.wire.enums import BrushType, Ropd, StringFlags, SurfaceFormat
 from spicemig.wire.messages.display import DrawText
 
 _BITS = {StringFlags.RASTER_A1: 1, StringFlags.RASTER_A4: 4, StringFlags.RASTER_A8: 8}
@@ -27,15 +27,13 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
     client; the rows of glyphs go upwards whatever the flags say, and the place of a
     pattern in the fore brush counts from the top left of all glyphs.
     """
-    boxes = bands(drawn_boxes(surface, message.base))
+    boxes = drawn_boxes(surface, message.base)
     behind = Box.of(message.back_area)
     if behind.left != behind.right and behind.top != behind.bottom:
         if message.fore_mode != Ropd.OP_PUT:
             raise ValueError("text on a background can only be put")
         if parts := [part for box in boxes if (part := box.within(behind))]:
-            paint = paint_of(message.back_brush, surface, surfaces)
-            for part in parts:
-                paint_box(surface, part, paint, PUT)
+            paint_boxes(surface, parts, paint_of(message.back_brush, surface, surfaces), PUT)
     if message.fore_brush.type == BrushType.NONE:
         return
     glyphs = [(_box_of(glyph), glyph) for glyph in message.str.glyphs or ()]
@@ -49,24 +47,21 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
         if box.within(drawn):
             place = (box.left - drawn.left, box.top - drawn.top)
             add_glyph(mask, drawn.cols, drawn.rows, *place, glyph.data, bits, glyph.width, glyph.height)
-    paint = paint_of(message.fore_brush, surface, surfaces)
-    paint = replace(paint, x=paint.x + whole.left, y=paint.y + whole.top)
-    for box in boxes:
-        if part := box.within(drawn):
-            blend_mask(
-                surface.pixels,
-                surface.stride,
-                part.left,
-                part.top,
-                part.cols,
-                part.rows,
-                mask,
-                drawn.cols,
-                part.left - drawn.left,
-                part.top - drawn.top,
-                *paint.arguments,
-                paint.has_alpha,
-            )
+    paint = _fore_paint(message.fore_brush, whole, surface, surfaces)
+    parts = [part for box in boxes if (part := box.within(drawn))]
+    for part in parts:
+        target = (surface.pixels, surface.stride, part.left, part.top, part.cols, part.rows)
+        covered = (mask, drawn.cols, part.left - drawn.left, part.top - drawn.top)
+        blend_mask(*target, *covered, *paint.arguments, paint.has_alpha)
+    settle(surface, parts)
+
+
+def _fore_paint(brush: Any, whole: Box, surface: Surface, surfaces: Mapping[int, Surface]) -> Paint:
+    """What glyphs are drawn with; a colour on any surface of 16 bits has 5 bits for each part."""
+    if brush.type == BrushType.SOLID and surface.format in SIXTEEN_BITS:
+        return Paint(solid(SurfaceFormat.RGB555, brush.color))
+    paint = paint_of(brush, surface, surfaces)
+    return replace(paint, x=paint.x + whole.left, y=paint.y + whole.top)
 
 
 def _box_of(glyph: Any) -> Box:
