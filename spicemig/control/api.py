@@ -14,6 +14,7 @@ The control API: HTTP/1.1 with JSON on the control socket.
 ``GET /v1/screenshot.png``                     the guest's picture
 ``PUT /v1/ticket``                             set, or let expire, the ticket of new clients
 ``GET /v1/guest``                              what the guest tells of itself
+``GET``, ``DELETE /v1/recording``              a trace of what it draws from now on; end all of them
 ``GET /v1/doctor``                             what would go wrong
 =============================================  ================================================
 
@@ -31,6 +32,7 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from spicemig.control.recording import RecordingResource
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing, Refused, read_json, write_error
 from spicemig.errors import MigrationError
 
@@ -51,6 +53,7 @@ def root(host: Any) -> Resource:
         (b"ticket", TicketResource(host)),
         (b"doctor", Doctor(host)),
         (b"guest", Guest(host)),
+        (b"recording", RecordingResource(host)),
     ):
         version.putChild(name, child)
     top = JSONResource()

@@ -94,6 +94,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", help="keep before.png, after.png, timeline.svg and report.json"
     )
 
+    record_ = command("record", record, "record what the guest draws, until Ctrl-C")
+    record_.add_argument("file", metavar="FILE", help="where to write the trace; with .xz, compressed")
+    record_.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
     replay_ = command("replay", replay, "play a recorded trace through device and rasteriser")
     replay_.add_argument("trace", metavar="TRACE", help="the file, plain or compressed with xz")
     replay_.add_argument("--until", type=int, metavar="N", help="stop after this many commands")
@@ -355,6 +358,18 @@ def demo(arguments: argparse.Namespace) -> int:
     from spicemig.control.demo import run_demo
 
     return run_demo(out=arguments.out, keep=arguments.keep, as_json=arguments.json)
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """``spicemig record``"""
+    from spicemig.control.record import run_record
+
+    said = run_record(_control(arguments), arguments.file, arguments.seconds)
+    if arguments.json:
+        _print_json(said)
+    else:
+        print(f"{said['trace_bytes']} bytes of trace in {said['seconds']:.1f} s")
+    return 0
 
 
 def replay(arguments: argparse.Namespace) -> int:

@@ -63,6 +63,10 @@ class Control:
         finally:
             connection.close()
 
+    def open(self, method: str, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """An answer to be read as it comes, and the connection to close afterwards."""
+        return self._request(method, path, None)
+
     def follow(self, path: str) -> Iterator[tuple[str, Any]]:
         """Server-sent events as they come: name and value."""
         connection, response = self._request("GET", path, None)

@@ -129,7 +129,7 @@ _OPERATIONS: tuple[tuple[int, str, type, tuple[tuple[str, Element], ...]], ...] 
 
 _NOP = 0
 _BY_NUMBER = {number: (name, cls, fields) for number, name, cls, fields in _OPERATIONS}
-_BY_CLASS = {cls: (number, fields) for number, _name, cls, fields in _OPERATIONS}
+_BY_CLASS = {cls: (number, name, fields) for number, name, cls, fields in _OPERATIONS}
 
 _GIVEN = (
     ("mask_bitmap", CompositeFlags.HAS_MASK),
@@ -189,10 +189,15 @@ def _read_itself(values: dict[str, Any], surface_id: int, area: Rect) -> None:
         )
 
 
+def name_of(message: Any) -> str:
+    """What the operation of this drawing message is called."""
+    return _BY_CLASS[type(message)][1]
+
+
 def write_draw(draw: Draw) -> Iterable[bytes]:
     """A drawing command, in pieces."""
     message = draw.message
-    number, fields = _BY_CLASS[type(message)]
+    number, _name, fields = _BY_CLASS[type(message)]
     base = message.base
     yield _START.write(base.box.top, base.box.left, base.box.bottom, base.box.right)
     yield from _CLIP.write(base.clip)
