@@ -123,6 +123,7 @@ class Program(ProcessProtocol):
     def __init__(self, name: str) -> None:
         self.name = name
         self.lines: list[str] = []
+        self.process: Any = None  # once it was started
         self.ended: Deferred[int] = Deferred()
         self.status: int | None = None
         self._unread = {1: b"", 2: b""}
@@ -139,8 +140,8 @@ class Program(ProcessProtocol):
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.status is None
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.status is None
 
     def childDataReceived(self, fd: int, data: bytes) -> None:
         *lines, self._unread[fd] = (self._unread[fd] + data).split(b"\n")
