@@ -13,7 +13,10 @@
 
 #include "convert.h"
 #include "copy.h"
+#include "dashes.h"
 #include "fill.h"
+#include "glyphs.h"
+#include "lines.h"
 #include "settle.h"
 #include "tile.h"
 
@@ -229,13 +232,225 @@ static int convert_case(void)
     return 1;
 }
 
+/* A list of boxes in bands on a canvas; returns how many. */
+static size_t bands_of(struct spicemig_box *boxes, size_t room, int32_t width, int32_t height)
+{
+    size_t count = 0;
+
+    for (int32_t top = (int32_t)roll(4); top < height;) {
+        int32_t bottom = top + 1 + (int32_t)roll((unsigned)(height - top));
+        for (int32_t left = (int32_t)roll(4); left < width && count < room;) {
+            const int32_t right = left + 1 + (int32_t)roll((unsigned)(width - left));
+            boxes[count++] = (struct spicemig_box){left, top, right, bottom};
+            left = right + 1 + (int32_t)roll(5);
+        }
+        top = bottom + (int32_t)roll(3);
+    }
+    return count;
+}
+
+/* That nothing outside the boxes is touched, whatever the points, and with no room to spare. */
+static int path_case(int dashed)
+{
+    const int32_t width = 1 + (int32_t)roll(60), height = 1 + (int32_t)roll(40);
+    const size_t stride = 4 * (size_t)width + roll(9), size = (size_t)(height - 1) * stride + 4 * (size_t)width;
+    const size_t point_count = roll(6), larger = (size_t)(width > height ? width : height);
+    const uint32_t reach = roll(3) ? 100 : dashed ? 3000 : 1u << 28;
+    uint8_t *pixels = random_bytes(size), *before = copy_of(pixels, size), *tile = random_bytes(4 * 5 * 3);
+    uint8_t *lengths = random_bytes(4);
+    struct spicemig_box *boxes = malloc(16 * sizeof *boxes);
+    struct spicemig_point *points = malloc(6 * sizeof *points);
+    struct spicemig_canvas canvas = {
+        .pixels = pixels,
+        .stride = (ptrdiff_t)stride,
+        .width = width,
+        .height = height,
+        .boxes = boxes,
+        .tile = {tile, 20, 5, 3, roll(5), roll(3)},
+        .rop = roll(16),
+    };
+    int same = 1;
+
+    if (boxes == NULL || points == NULL)
+        abort();
+    canvas.box_count = bands_of(boxes, 16, width, height);
+    for (size_t index = 0; index < point_count; index++)
+        points[index] = (struct spicemig_point){(int32_t)roll(2 * reach + 1) - (int32_t)reach,
+                                                (int32_t)roll(2 * reach + 1) - (int32_t)reach};
+    if (point_count > 2 && roll(2))
+        points[point_count - 1] = points[0];
+    lengths[0] |= 1;
+    struct spicemig_dashes dashes = {lengths, 1 + roll(4), roll(300)};
+    size_t room = dashed ? SPICEMIG_DASH_ROWS + canvas.box_count : larger + canvas.box_count;
+    for (size_t needed = room; needed;) {
+        room = needed;
+        struct spicemig_span *spans = malloc(room * sizeof *spans);
+        if (spans == NULL)
+            abort();
+        if (dashed)
+            needed = spicemig_draw_dashes(&canvas, points, point_count, dashes, spans, room);
+        else
+            spicemig_draw_lines(&canvas, points, point_count, spans);
+        free(spans);
+        if (!dashed || needed <= room)
+            needed = 0;
+    }
+    for (int32_t y = 0; y < height; y++)
+        for (int32_t x = 0; x < width; x++) {
+            int inside = 0;
+            for (size_t index = 0; index < canvas.box_count; index++)
+                inside |= x >= boxes[index].left && x < boxes[index].right && y >= boxes[index].top &&
+                          y < boxes[index].bottom;
+            const size_t at = (size_t)y * stride + 4 * (size_t)x;
+            same &= inside || memcmp(pixels + at, before + at, 4) == 0;
+        }
+    free(pixels);
+    free(before);
+    free(tile);
+    free(lengths);
+    free(boxes);
+    free(points);
+    return same;
+}
+
+static int line_case(void)
+{
+    return path_case(0);
+}
+
+static int dash_case(void)
+{
+    return path_case(1);
+}
+
+/* Pixels that a mask does not cover stay as they are; those that it covers fully get an opaque colour. */
+static int glyph_case(void)
+{
+    static const unsigned depths[] = {1, 4, 8};
+    const size_t rows = roll(20), cols = roll(20), stride = 4 * cols + roll(9);
+    const size_t size = rows ? (rows - 1) * stride + 4 * cols : 0;
+    const struct spicemig_glyph sizes = {NULL, depths[roll(3)], roll(20), roll(20)};
+    struct spicemig_glyph glyph = sizes;
+    uint8_t *data = random_bytes((size_t)((sizes.width * sizes.bits + 7) / 8 * sizes.height));
+    uint8_t *mask = random_bytes(rows * cols), *pixels = random_bytes(size), *before = copy_of(pixels, size);
+    const uint32_t value = roll(65536) * 65536u + roll(65536), opaque = 0xff000000u;
+    int same = 1;
+
+    glyph.data = data;
+    memset(mask, 0, rows * cols);
+    spicemig_add_glyph(mask, (int64_t)rows, (int64_t)cols, (int64_t)roll(40) - 20, (int64_t)roll(40) - 20, &glyph);
+    spicemig_blend_mask(pixels, (ptrdiff_t)stride, rows, cols, mask, (ptrdiff_t)cols,
+                        (struct spicemig_tile){(const uint8_t *)&value, 4, 1, 1, 0, 0}, opaque);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t col = 0; col < cols; col++) {
+            uint32_t now, was;
+            memcpy(&now, pixels + row * stride + 4 * col, 4);
+            memcpy(&was, before + row * stride + 4 * col, 4);
+            const uint8_t covered = mask[row * cols + col];
+            same &= covered == 0 ? now == was : covered < 255 || now == (value | opaque);
+        }
+    free(data);
+    free(mask);
+    free(pixels);
+    free(before);
+    return same;
+}
+
+/* A number of 32 bits that is small, near 1 in 16.16, or anything. */
+static int32_t fixed(void)
+{
+    switch (roll(4)) {
+    case 0:
+        return (int32_t)roll(7) - 3;
+    case 1:
+        return (int32_t)roll(1 << 19) - (1 << 18);
+    case 2:
+        return ((int32_t)roll(9) - 4) * 65536;
+    default:
+        return (int32_t)(roll(65536) * 65536u + roll(65536));
+    }
+}
+
+/* For the kernels that are compared with their twins elsewhere: that nothing outside is touched. */
+static struct spicemig_sampled random_sampled(uint8_t **pixels)
+{
+    const int32_t width = 1 + (int32_t)roll(9), height = 1 + (int32_t)roll(9);
+    const int32_t stride = 4 * width + (int32_t)roll(9);
+    struct spicemig_sampled sampled = {
+        .image = {.stride = stride, .width = width, .height = height, .opaque = roll(2) ? 0xff000000u : 0},
+        .bilinear = (int)roll(2),
+        .repeat = (enum spicemig_repeat)roll(SPICEMIG_REPEATS),
+        .matrix = {65536, 0, 0, 0, 65536, 0},
+        .x = roll(5) ? (int)roll(30) - 15 : (int)roll(1 << 25) - (1 << 24),
+        .y = roll(5) ? (int)roll(30) - 15 : (int)roll(1 << 25) - (1 << 24),
+    };
+
+    *pixels = random_bytes((size_t)((height - 1) * stride + 4 * width));
+    sampled.image.pixels = *pixels;
+    if (roll(3))
+        for (int index = 0; index < 6; index++)
+            sampled.matrix[index] = fixed();
+    return sampled;
+}
+
+static int composite_case(void)
+{
+    const size_t rows = roll(5), cols = roll(8) ? roll(40) : roll(600), stride = 4 * cols + roll(9);
+    uint8_t *src, *covered, *dst = random_bytes(rows ? (rows - 1) * stride + 4 * cols : 0);
+    const struct spicemig_sampled source = random_sampled(&src), mask = random_sampled(&covered);
+
+    spicemig_composite(dst, (ptrdiff_t)stride, rows, cols, (int)roll(2), roll(70), &source,
+                       roll(2) ? &mask : NULL, (int)roll(2));
+    free(src);
+    free(covered);
+    free(dst);
+    return 1;
+}
+
+static int scale_case(void)
+{
+    const size_t rows = roll(9), cols = roll(40);
+    uint8_t *src, *dst = random_bytes(4 * rows * cols);
+    const struct spicemig_sampled source = random_sampled(&src);
+    const int64_t step_x = roll(4 << 16), step_y = roll(4 << 16);
+    const int64_t x = (int64_t)roll(1 << 20) - (1 << 19), y = (int64_t)roll(1 << 20) - (1 << 19);
+
+    spicemig_scale_part(dst, (ptrdiff_t)(4 * cols), rows, cols, &source.image, x, y, step_x, step_y,
+                        source.bilinear);
+    free(src);
+    free(dst);
+    return 1;
+}
+
+static int keyed_case(void)
+{
+    const size_t rows = roll(9), cols = roll(40), size = 4 * rows * cols;
+    const uint32_t key = roll(2), compared = roll(2) ? 0x010101u : 0x00ffffffu;
+    uint8_t *dst = random_bytes(size), *src = random_bytes(size), *expected = copy_of(dst, size);
+
+    for (size_t pixel = 0; pixel < rows * cols; pixel++) {
+        uint32_t value;
+        memcpy(&value, src + 4 * pixel, 4);
+        if ((value & compared) != (key & compared))
+            memcpy(expected + 4 * pixel, &value, 4);
+    }
+    spicemig_copy_keyed(dst, (ptrdiff_t)(4 * cols), src, (ptrdiff_t)(4 * cols), rows, cols, key, compared);
+    const int same = memcmp(dst, expected, size) == 0;
+    free(dst);
+    free(src);
+    free(expected);
+    return same;
+}
+
 int main(int count, char **arguments)
 {
     static const struct {
         const char *name;
         int (*run)(void);
     } kinds[] = {{"fill", fill_case}, {"copy", copy_case}, {"move", move_case}, {"tile", tile_case},
-                 {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case}};
+                 {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
+                 {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
+                 {"line", line_case}, {"dash", dash_case}, {"glyph", glyph_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

@@ -135,7 +135,6 @@ class PlainCTests(SynchronousTestCase):
             "-fno-sanitize-recover=all",
             *kernels,
             ROOT / "tests" / "kernels_driver.c",
-            "-lm",
             "-o",
             program,
             "-lm",
