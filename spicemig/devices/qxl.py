@@ -16,10 +16,12 @@ from typing import Annotated, Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from spicemig.devices.cursor import CursorCommand, CursorShape, CursorState
+from spicemig.devices.card import ADDRESSES, LARGEST_BAR, MAX_SURFACES, CardSize, QXLCard
+from spicemig.devices.cursor import CursorCommand, CursorReset, CursorShape, CursorState
 from spicemig.devices.dirty import Area, DirtyTiles
 from spicemig.devices.drawables import Batch, Drawable
 from spicemig.devices.interfaces import IDevice
+from spicemig.devices.memory import PAGE, Bar
 from spicemig.devices.raster.kernels import PUT, copy_rect
 from spicemig.devices.raster.pending import Raster
 from spicemig.devices.surfaces import PIXEL_BYTES, PRIMARY, PixelBlock, Surface
@@ -30,8 +32,8 @@ from spicemig.wire.messages.display import MonitorsConfig
 
 COMMAND_RING_SIZE = 256  # batches and surface commands that wait while the device stands
 CURSOR_RING_SIZE = 256
-MAX_SURFACES = 1024  # as many as a client is told that it may expect
-STATE_VERSION = 1
+STATE_VERSION = 2  # 2: with a card
+MEMORY_IDS = 0xFFFFFF00  # device memory travels as surfaces: this, and the number of the bar
 
 
 @record
@@ -71,6 +73,7 @@ class DeviceState:
     monitors: Annotated[bytes, Counted(u32)]  # a MonitorsConfig, or nothing
     cursor: CursorDescription
     last_image_id: u64
+    card: Annotated[bytes, Counted(u32)]  # a CardState, or nothing
 
 
 NO_SHAPE = 255
@@ -116,7 +119,8 @@ class QXLDevice:
 
     Guests call ``create_primary``, ``create_surface``, ``destroy_surface``,
     ``draw``, ``set_monitors`` and ``cursor_command``; each puts a command into a
-    ring and raises :class:`GuestError` if that is full.
+    ring and raises :class:`GuestError` if that is full. Guests that have a driver
+    for the hardware use a :class:`QXLCard` instead, which :meth:`plug` makes.
     """
 
     _log = Logger()
@@ -136,6 +140,8 @@ class QXLDevice:
         self._last_image_id = 0
         self._dirty: dict[int, DirtyTiles] | None = None  # None: no precopy is under way
         self._arrived: dict[int, Surface] = {}  # pixels of surfaces that were not told of yet
+        self._arrived_bars: dict[int, Bar] = {}
+        self.card: QXLCard | None = None
 
     # what guests call
 
@@ -149,7 +155,11 @@ class QXLDevice:
 
     def create_surface(self, id: int, width: int, height: int, format: int = SurfaceFormat.XRGB32) -> None:
         """Make a surface to draw on; it is black."""
-        self._put(self._take_surface, Surface(id, width, height, format))
+        self.add_surface(Surface(id, width, height, format))
+
+    def add_surface(self, surface: Surface) -> None:
+        """From now on there is this surface, which belongs to the device."""
+        self._put(self._take_surface, surface)
 
     def destroy_surface(self, id: int) -> None:
         """Take a surface away; commands given before may still read it."""
@@ -169,12 +179,34 @@ class QXLDevice:
         if len(self._cursor_commands) >= CURSOR_RING_SIZE:
             raise GuestError("the cursor ring is full")
         self._cursor_commands.append(command)
-        self._take()
+        self.take()
 
     def next_image_id(self) -> int:
         """An id for an image that no other image had, on this host or where the guest came from."""
         self._last_image_id += 1
         return self._last_image_id
+
+    # what a card calls
+
+    def plug(self, size: CardSize | None = None) -> QXLCard:
+        """Give the device memory, rings and ports of its own, for a guest with a driver."""
+        self.card = QXLCard(self, size)
+        return self.card
+
+    def surface(self, id: int) -> Surface | None:
+        """A surface that exists, its pixels as they happen to be."""
+        return self._raster.surfaces.get(id)
+
+    def call(self, function: Callable[[Any], None], argument: Any) -> None:
+        """Call this when the commands given before were taken."""
+        self._put(function, argument)
+
+    def clear(self) -> None:
+        """Be without surfaces, heads and cursor, at once."""
+        for surface in self.surfaces():
+            self._take_destroy(surface.id)
+        self._monitors = None
+        self._take_cursor(CursorReset())
 
     # the rings
 
@@ -182,15 +214,15 @@ class QXLDevice:
         if len(self._commands) >= COMMAND_RING_SIZE:
             raise GuestError("the command ring is full")
         self._commands.append((take, command))
-        self._take()
+        self.take()
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Take what is in the rings; a display that makes the guest draw is served by the same loop."""
         if self._taking:
             return
         self._taking = True
         try:
-            while self.running and (self._commands or self._cursor_commands):
+            while self.running and (self._commands or self._cursor_commands or self._fed()):
                 while self.running and self._commands:
                     take, command = self._commands.popleft()
                     take(command)
@@ -198,6 +230,9 @@ class QXLDevice:
                     self._take_cursor(self._cursor_commands.popleft())
         finally:
             self._taking = False
+
+    def _fed(self) -> bool:
+        return self.card is not None and self.card.feed()
 
     def _take_surface(self, surface: Surface) -> None:
         if surface.id in self._raster.surfaces:
@@ -275,12 +310,18 @@ class QXLDevice:
         return self._monitors
 
     def stop(self) -> None:
-        self._take()
+        self.take()
         self.running = False
 
     def resume(self) -> None:
         self.running = True
-        self._take()
+        self.take()
+
+    def render_all(self) -> None:
+        """Draw everything that waits; a guest's memory gets the pixels of its surfaces."""
+        self._raster.render_all()
+        if self.card is not None:
+            self.card.render_all()
 
     def reset(self) -> None:
         """Be as new, with the same displays: surfaces, cursor and what waits in the rings are gone."""
@@ -304,6 +345,11 @@ class QXLDevice:
         self._dirty = {}
         for surface in self.surfaces():
             self._watch(surface)
+        for bar in self._bars():
+            bar.watch()
+
+    def _bars(self) -> tuple[Bar, ...]:
+        return () if self.card is None else self.card.slots.bars
 
     def next_round(self, limit_bytes: int) -> list[PixelBlock]:
         blocks: list[PixelBlock] = []
@@ -320,13 +366,24 @@ class QXLDevice:
                 blocks.append(_block_of(surface, area))
                 tiles.clean(area)
                 carried += area.pixels * PIXEL_BYTES
+        for bar in self._bars():
+            for first, count in list(bar.dirty()):
+                if carried >= limit_bytes and blocks:
+                    break
+                count = min(count, max((limit_bytes - carried) // PAGE, 1))
+                blocks.append(_pages_of(bar, first, count))
+                carried += count * PAGE
         return blocks
 
     def dirty_bytes(self) -> int:
-        return sum(tiles.pixels for tiles in (self._dirty or {}).values()) * PIXEL_BYTES
+        pixels = sum(tiles.pixels for tiles in (self._dirty or {}).values())
+        pages = sum(count for bar in self._bars() for _first, count in bar.dirty())
+        return pixels * PIXEL_BYTES + pages * PAGE
 
     def end_precopy(self) -> None:
         self._dirty = None
+        for bar in self._bars():
+            bar.unwatch()
 
     def export_state(self) -> bytes:
         if self._commands or self._cursor_commands:
@@ -340,6 +397,7 @@ class QXLDevice:
             monitors=b"" if self._monitors is None else self._monitors.pack(),
             cursor=_described(self._cursor),
             last_image_id=self._last_image_id,
+            card=b"" if self.card is None else self.card.export_state(),
         )
         return state.pack()
 
@@ -356,12 +414,14 @@ class QXLDevice:
         raster = Raster()
         for description in told.surfaces:
             raster.add_surface(self._arrived_surface(description))
+        card = QXLCard.restored(self, told.card, self._arrived_bars) if told.card else None
         self._forget()
         self.running = False
         self._raster = raster
         self._monitors = monitors
         self._cursor = _cursor_of(told.cursor)
         self._last_image_id = told.last_image_id
+        self.card = card
 
     def _arrived_surface(self, told: SurfaceDescription) -> Surface:
         arrived = self._arrived.get(told.id)
@@ -373,6 +433,9 @@ class QXLDevice:
         return _possible_surface("DeviceState", told.id, told.width, told.height, told.format)
 
     def apply_block(self, block: PixelBlock) -> None:
+        if block.surface_id >= MEMORY_IDS:
+            self._apply_pages(block)
+            return
         surface = self._arrived.get(block.surface_id) or self._raster.surfaces.get(block.surface_id)
         if block.width and (
             surface is None or (surface.width, surface.height) != (block.width, block.height)
@@ -399,6 +462,36 @@ class QXLDevice:
             )
         except ValueError as error:
             raise WireError("PixelBlock", "data", 0, str(error)) from error
+
+    def _apply_pages(self, block: PixelBlock) -> None:
+        number = block.surface_id - MEMORY_IDS
+        size = block.height * PAGE
+        bar = self._arrived_bars.get(number) or next(
+            (bar for bar in self._bars() if bar.number == number), None
+        )
+        if bar is None and 0 < size <= LARGEST_BAR and number < len(ADDRESSES):
+            bar = self._arrived_bars[number] = Bar(number, ADDRESSES[number], size)
+        end = block.top + block.rows
+        if bar is None or size != bar.size or block.stride != PAGE or block.left or end > block.height:
+            raise WireError("PixelBlock", "surface_id", 0, "these cannot be pages of device memory")
+        if len(block.data) != block.rows * PAGE:
+            raise WireError(
+                "PixelBlock", "data", 0, f"{block.rows} pages do not have {len(block.data)} bytes"
+            )
+        bar.data[block.top * PAGE : end * PAGE] = bytes(block.data)
+
+
+def _pages_of(bar: Bar, first: int, count: int) -> PixelBlock:
+    return PixelBlock(
+        surface_id=MEMORY_IDS + bar.number,
+        width=PAGE // PIXEL_BYTES,
+        height=bar.size // PAGE,
+        left=0,
+        top=first,
+        rows=count,
+        stride=PAGE,
+        data=bar.carry(first, count),
+    )
 
 
 def _possible_surface(
