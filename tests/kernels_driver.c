@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "composite.h"
 #include "convert.h"
 #include "copy.h"
+#include "copy_keyed.h"
 #include "dashes.h"
 #include "fill.h"
 #include "glyphs.h"
 #include "lines.h"
+#include "scale.h"
 #include "settle.h"
 #include "tile.h"
 

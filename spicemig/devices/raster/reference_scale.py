@@ -10,6 +10,7 @@ Source: pixman 0.42, pixman-bits-image.c and pixman-inlines.h.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spicemig.devices.raster.reference import _bytes, _inside
@@ -21,7 +22,7 @@ WEIGHT_BITS = 7
 FIXED_LIMIT = 2**31
 
 
-def between(pixels: tuple[bytes, bytes, bytes, bytes], across: int, down: int) -> bytes:
+def between(pixels: Sequence[Sequence[int]], across: int, down: int) -> bytes:
     """Four pixels (top left, top right, bottom left, bottom right) as one, by weights of 7 bits."""
     whole = 1 << WEIGHT_BITS
     weights = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from spicemig.devices.raster.clip import Box, drawn_boxes
 from spicemig.devices.raster.formats import ONLY_ALPHA, SIXTEEN_BITS, widened
-from spicemig.devices.raster.images import image_of, source_of
+from spicemig.devices.raster.images import Pixels, image_of, source_of
 from spicemig.devices.raster.kernels import copy_keyed
 from spicemig.devices.raster.scale import scaled
 from spicemig.devices.surfaces import Surface
@@ -29,6 +29,7 @@ def draw_transparent(surface: Surface, message: DrawTransparent, surfaces: Mappi
     key, compared = _key(surface.format, message.true_color)
     if not area:
         return
+    made: Pixels | None
     for part in drawn_boxes(surface, message.base):
         if (area.cols, area.rows) == (box.cols, box.rows):
             from_image = part.moved(area.left - box.left, area.top - box.top)
@@ -36,8 +37,8 @@ def draw_transparent(surface: Surface, message: DrawTransparent, surfaces: Mappi
             to = from_image.moved(box.left - area.left, box.top - area.top)
             made, left, top = source, from_image.left, from_image.top
         else:
-            to, left, top = part, 0, 0
-            made = scaled(source, area, box, part, ImageScaleMode.NEAREST)
+            made, left, top = scaled(source, area, box, part, ImageScaleMode.NEAREST), 0, 0
+            to = part
         if made is None or not to:
             continue
         copy_keyed(
