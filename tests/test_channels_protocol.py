@@ -14,17 +14,18 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import events
-from spicemig.channels.core import DEAD_AFTER_SECONDS, FIRST_PING_SECONDS
+from spicemig.channels.core import DEAD_AFTER_SECONDS, FIRST_PING_SECONDS, PENDING_MAX_BYTES
 from spicemig.channels.cursor import CursorCore
 from spicemig.channels.inputs import InputsCore
 from spicemig.channels.keys import TicketKey
 from spicemig.channels.limits import LinkLimits
 from spicemig.channels.link import LinkPolicy
-from spicemig.channels.protocol import LINGER_SECONDS, ChannelProtocol, LinkFactory
+from spicemig.channels.main import MainCore
+from spicemig.channels.protocol import LINGER_SECONDS, TURN_SECONDS, ChannelProtocol, LinkFactory
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.testing.channels import RecordingSession, framed, messages
 from spicemig.wire.link import LinkMess
-from spicemig.wire.messages import base, cursor, inputs
+from spicemig.wire.messages import base, cursor, inputs, main
 
 KEY = TicketKey()
 
@@ -328,6 +329,67 @@ class ChannelProtocolTests(SynchronousTestCase):
         protocol.resumeProducing()
         self.assertEqual(messages(protocol.transport.value(), "cursor"), [cursor.Hide()])
         self.assertEqual(self.session.events, [events.WindowOpened()])
+
+    def test_never_reads(self):
+        """A client that asks and asks and never reads is cut before its answers fill the memory."""
+        protocol = self.protocol(MainCore(channels=[("display", 0)] * 50))
+        protocol.core.start(0.0)
+        protocol.pauseProducing()
+        for _ in range(30):
+            protocol.dataReceived(framed(main.AttachChannels()) * 1000)
+        self.assertTrue(protocol.transport.aborted)
+        self.assertLess(protocol.core.pending_bytes, PENDING_MAX_BYTES + 1000 * 200)
+
+    def test_turns(self):
+        """A client that keeps us busy is not read from while others have their turn; nothing is lost."""
+
+        class Slow(RecordingSession):
+            def handle(self, core, event):
+                super().handle(core, event)
+                clock.advance(TURN_SECONDS / 4)
+
+        clock, self.session = self.clock, Slow()
+        protocol = self.protocol(InputsCore())
+        keys = [inputs.KeyDown(code) for code in range(1, 41)]
+        protocol.dataReceived(b"".join(framed(key) * 2 for key in keys))
+        protocol.dataReceived(framed(inputs.KeyUp(1)))
+        self.assertEqual(protocol.transport.producerState, "paused")
+        self.assertLess(len(self.session.events), 10)
+        while protocol.transport.producerState == "paused":
+            self.clock.advance(0)
+        self.assertEqual(
+            self.session.events,
+            [events.KeyDown(key.code) for key in keys for _ in (1, 2)] + [events.KeyUp(1)],
+        )
+
+    def test_first_what_was_kept(self):
+        """What a core tells by itself comes before what its client said and nobody has handled yet."""
+
+        class Slow(RecordingSession):
+            def handle(self, core, event):
+                super().handle(core, event)
+                clock.advance(TURN_SECONDS * 2)
+
+        clock, self.session = self.clock, Slow()
+        protocol = self.protocol(InputsCore())
+        protocol.dataReceived(framed(inputs.KeyDown(1)) + framed(inputs.KeyDown(2)))
+        protocol.tell(iter([events.KeyDown(3)]))
+        self.assertEqual([event.code for event in self.session.events], [1, 3, 2])
+
+    def test_lost_between_turns(self):
+        """A client that goes while others have their turn is not heard any more; no timer is left."""
+
+        class Slow(RecordingSession):
+            def handle(self, core, event):
+                super().handle(core, event)
+                clock.advance(TURN_SECONDS * 2)
+
+        clock, self.session = self.clock, Slow()
+        protocol = self.protocol(InputsCore())
+        protocol.dataReceived(framed(inputs.KeyDown(1)) + framed(inputs.KeyDown(2)))
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.session.events), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closing(self):
         """Closing writes what is left, lets go of the transport, and hears nothing more; no timer is left."""

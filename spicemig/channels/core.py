@@ -40,6 +40,7 @@ LONG_PING_SECONDS = 300.0  # elsewhere
 DEAD_AFTER_SECONDS = 30.0  # without any sign while a ping is unanswered
 
 BODY_MAX_BYTES = 4096  # of a message from a client; channels with larger ones say so
+PENDING_MAX_BYTES = 2 * 1024 * 1024  # to be written; what a freeze still sends off is less
 MIGRATE_DATA_MAX_BYTES = 16 * 1024 * 1024  # of a block that an arriving client brings
 
 NANOSECONDS = 1_000_000_000
@@ -399,6 +400,11 @@ class ChannelCore:
     def pending_bytes(self) -> int:
         """How much waits in :meth:`data_to_send`."""
         return self._out_bytes
+
+    @property
+    def choked(self) -> bool:
+        """Whether more waits for a client that does not read than one that reads can have asked for."""
+        return self._out_bytes > PENDING_MAX_BYTES and not self.leaving
 
     def notify(
         self,

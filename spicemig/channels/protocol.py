@@ -9,6 +9,8 @@ so the same works over TCP, TLS and unix sockets.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -26,6 +28,8 @@ from spicemig.channels.link import ANY_WAY, LinkAsked, LinkCore, LinkPolicy, Lin
 from spicemig.errors import ProtocolError
 
 LINGER_SECONDS = 5.0  # for a peer to read what it is told before the connection is cut
+TURN_SECONDS = 0.004  # for one channel before others have their turn
+PIECE_BYTES = 2048  # of what a client said, between two looks at the clock
 
 
 def _reactor() -> Any:
@@ -83,24 +87,54 @@ class ChannelProtocol(Protocol):
         self._deadline = Deadline(self.clock, core, self._deadline_passed)
         self._lost = False
         self._cutting: Any = None  # the timer, once we are closing
+        self._heard: deque[bytes] = deque()  # and not handled yet
+        self._hearing = False
+        self._telling: list[Iterator[Any]] = []  # the last one goes first
+        self._busy = False
+        self._next_turn: Any = None  # the timer, while others have theirs
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        if self.session is not None and self._cutting is None:
-            self.tell(self.core.receive(data, self.clock.seconds()))
+        if self.session is None or self._closed:
+            return
+        self._heard.append(data)
+        if not self._hearing:
+            self._hearing = True
+            self._telling.insert(0, self._hear())
+        if self._next_turn is None:
+            self._turn()
+
+    def _hear(self) -> Iterator[Any]:
+        """What the core makes of what the client said; None where one may pause."""
+        while self._heard:
+            data = self._heard.popleft()
+            for start in range(0, len(data), PIECE_BYTES):
+                yield from self.core.receive(data[start : start + PIECE_BYTES], self.clock.seconds())
+                yield None
+        self._hearing = False
 
     def _deadline_passed(self, now: float) -> None:
         self.tell(self.core.deadline_passed(now))
 
-    def tell(self, events: Any) -> None:
-        """Tell the session what the core yields; a client that breaks the protocol is told so and closed."""
+    def tell(self, events: Iterator[Any]) -> None:
+        """
+        Tell the session what the core yields, before all that is not handled yet.
+
+        A client that breaks the protocol is told so and closed. One that keeps us
+        busy waits for others in between.
+        """
+        self._telling.append(iter(events))
+        if not self._busy:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._busy = True
+        end = self.clock.seconds() + TURN_SECONDS
         try:
-            for event in events:
-                self.session.handle(self.core, event)
-                if self._lost or self._cutting is not None:
-                    return
+            while self._telling and self.clock.seconds() <= end:
+                self._tell_next(self._telling[-1])
         except ProtocolError as error:
             self.log.info(
                 "{channel} channel of {peer} closed: {error}",
@@ -110,26 +144,68 @@ class ChannelProtocol(Protocol):
             )
             self.core.refuse(error)
             self.close()
-            return
+        finally:
+            self._busy = False
+        self._wait_for_next_turn()
         self.flush()
+
+    def _tell_next(self, events: Iterator[Any]) -> None:
+        for event in events:
+            if event is not None:
+                self.session.handle(self.core, event)
+            return
+        if events in self._telling:
+            self._telling.remove(events)
+
+    def _wait_for_next_turn(self) -> None:
+        """Have what is left handled later, and nothing more read before that."""
+        if self._telling and self._next_turn is None:
+            self.transport.pauseProducing()
+            self._next_turn = self.clock.callLater(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._next_turn = None
+        self._turn()
+        if self._next_turn is None and not self._closed:
+            self.transport.resumeProducing()
+
+    def _stop(self) -> None:
+        """Handle nothing more."""
+        self._deadline.stop()
+        self._heard.clear()
+        self._telling.clear()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+
+    @property
+    def _closed(self) -> bool:
+        return self._lost or self._cutting is not None
 
     def flush(self) -> None:
         """Write what the core has to say; call this after using the core directly."""
-        if self._lost or self._cutting is not None:
+        if self._closed:
             return
         if not self.core.transport_paused:
             data = self.core.data_to_send()
             if data:
                 self.transport.write(b"".join(data))  # transports take no other buffers
+        elif self.core.choked:
+            self.log.info(
+                "{channel} channel of {peer} closed: it does not read",
+                channel=self.core.channel,
+                peer=self.transport.getPeer(),
+            )
+            self.abort()
         self._deadline.renew()
 
     def close(self) -> None:
         """Close after what there is to say has gone out, or soon even if it does not."""
-        if self._lost or self._cutting is not None:
+        if self._closed:
             return
         self.core.transport_paused = False
         self.flush()
-        self._deadline.stop()
+        self._stop()
         self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.transport.unregisterProducer()  # TLS would wait for that
         self.transport.loseConnection()
@@ -141,7 +217,7 @@ class ChannelProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
-        self._deadline.stop()
+        self._stop()
         if self._cutting is not None and self._cutting.active():
             self._cutting.cancel()
         self.core.connection_lost()

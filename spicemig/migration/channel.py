@@ -47,6 +47,7 @@ class MigrationChannel:
     channel_id = 0
     offered_caps: frozenset[int] = frozenset()
     window_open = False  # it has nothing that waits for a window
+    choked = False  # a handover bounds itself what waits
     parked = False
 
     def __init__(self, sends: str, listener: Listener) -> None:
