@@ -281,7 +281,7 @@ class PathSegment:
 class Path:
     """Lines and curves."""
 
-    segments: Annotated[list[Annotated[PathSegment, Pointer()]], Counted(u32)]
+    segments: Annotated[list[PathSegment], Counted(u32)]
 
 
 @record
@@ -328,15 +328,9 @@ class String:
         Switch(
             "flags",
             {
-                StringFlags.RASTER_A1: Annotated[
-                    list[Annotated[RasterGlyphA1, Pointer()]], Counted("length")
-                ],
-                StringFlags.RASTER_A4: Annotated[
-                    list[Annotated[RasterGlyphA4, Pointer()]], Counted("length")
-                ],
-                StringFlags.RASTER_A8: Annotated[
-                    list[Annotated[RasterGlyphA8, Pointer()]], Counted("length")
-                ],
+                StringFlags.RASTER_A1: Annotated[list[RasterGlyphA1], Counted("length")],
+                StringFlags.RASTER_A4: Annotated[list[RasterGlyphA4], Counted("length")],
+                StringFlags.RASTER_A8: Annotated[list[RasterGlyphA8], Counted("length")],
             },
             mask=7,
         ),
