@@ -56,6 +56,7 @@ from spicemig.devices.guest_layout import (
     Command,
     GuestMode,
     Interrupt,
+    Port,
     RamStart,
     Rom,
     size_of,
@@ -191,6 +192,13 @@ class QXLCard:
         It is done, after everything in the rings, before this returns, unless the
         device stands still or is just taking commands: then it is done later.
         """
+        if port in (Port.NOTIFY_CMD, Port.NOTIFY_CURSOR):
+            self.device.take()
+            return
+        if port == Port.UPDATE_IRQ:
+            if self.pending:
+                self.on_interrupt(self.pending)
+            return
         if port in ASYNC_PORTS and any(waiting in ASYNC_PORTS for waiting, _value in self._writes):
             self.mistake(GuestMistake("an asynchronous request came before the last one was done"))
             return

@@ -2,8 +2,9 @@
 """
 What the I/O ports of a QXL card do.
 
-Every port is done behind all commands that are in the rings; the asynchronous ones
+A port is done behind all commands that are in the rings; the asynchronous ones
 differ only in the interrupt that tells that they are done, which the card raises.
+Those that notify, and UPDATE_IRQ, are the card's.
 
 Source: qxl.c of QEMU 7.2, ioport_write.
 """
@@ -62,9 +63,6 @@ class Ports:
         size = size_of(RamArguments)
         return RamArguments.unpack(self._card.header[ARGUMENTS_OFFSET : ARGUMENTS_OFFSET + size])
 
-    def _notify(self, value: int) -> None:
-        """The rings are empty by now."""
-
     def _update_area(self, value: int) -> None:
         arguments = self._arguments()
         area: Rect = arguments.update_area
@@ -73,10 +71,6 @@ class Ports:
         if not (0 <= area.left < area.right and 0 <= area.top < area.bottom):
             raise GuestMistake("an impossible area is to be updated")
         self._card.render(arguments.update_surface, area)
-
-    def _update_irq(self, value: int) -> None:
-        if self._card.pending:
-            self._card.on_interrupt(self._card.pending)
 
     def _notify_oom(self, value: int) -> None:
         self._card.flush_release(only_if_empty=True)
@@ -171,11 +165,8 @@ class Ports:
 
 
 _OPERATIONS: dict[int, Callable[[Ports, int], None]] = {
-    Port.NOTIFY_CMD: Ports._notify,
-    Port.NOTIFY_CURSOR: Ports._notify,
     Port.UPDATE_AREA: Ports._update_area,
     Port.UPDATE_AREA_ASYNC: Ports._update_area,
-    Port.UPDATE_IRQ: Ports._update_irq,
     Port.NOTIFY_OOM: Ports._notify_oom,
     Port.RESET: Ports._reset,
     Port.SET_MODE: Ports._set_mode,
