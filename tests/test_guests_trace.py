@@ -150,6 +150,22 @@ class PlayingTests(TraceGuestCase):
         self.assertLess(abs(guest.describe()["commands"] - commands), 3)
         self.assertFalse(guest.describe()["ended"])
 
+    def test_long_waits(self) -> None:
+        """A trace in which nothing happens for long goes on, however often it is stopped."""
+        name = self.mktemp()
+        events = b"event 0 0 0 0\nevent 1 0 0 60000000000\n"
+        Path(name).write_bytes(b"SPICE_REPLAY 1\n" + events)
+        guest, device = self.power_on(file=name, speed="real")
+        self.clock.tick()
+        for _ in range(59):
+            guest, device = self.move(guest, device, file=name, speed="real")
+            for _ in range(5):
+                self.clock.tick()
+            self.clock.advance(1)
+        self.assertEqual(guest.describe()["commands"], 1)
+        self.clock.advance(2)
+        self.assertEqual(guest.describe()["commands"], 2)
+
     def test_loop(self) -> None:
         """A trace that loops begins again from nothing."""
         once = self.unmoved()
@@ -283,6 +299,7 @@ class MovingTests(TraceGuestCase):
         """At the target it goes on at the same place in time."""
         guest, device = self.power_on(speed="real")
         self.clock.advance(0.08)
+        guest.stop()
         before = guest.describe()
         guest, device = self.move(guest, device, speed="real")
         for _ in range(20):

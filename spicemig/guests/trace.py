@@ -71,7 +71,7 @@ class TraceState:
     head_sha256: Annotated[bytes, Fixed(32)]
     offset: u64  # of the next record, in the plain trace
     commands: u64  # played in this pass
-    played_ns: u64  # where in the trace's time that is
+    played_ns: u64  # of the trace's time
     passes: u32  # that ended
     ended: u8  # nothing more will be played
 
@@ -125,6 +125,7 @@ class TraceGuest:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._keep_time()
         return succeed(None)
 
     def resume(self) -> None:
@@ -163,6 +164,12 @@ class TraceGuest:
     def _set_clock(self) -> None:
         """What was played up to now is due now."""
         self._began = self._clock.seconds() - self._played_ns / 1e9 / self.speed
+
+    def _keep_time(self) -> None:
+        """Count what has passed of the time until the next record."""
+        if self._next is not None and math.isfinite(self.speed) and not self._wanted_offset:
+            passed_ns = int((self._clock.seconds() - self._began) * self.speed * 1e9)
+            self._played_ns = max(self._played_ns, min(passed_ns, self._next.time - self._first_ns))
 
     def _wait(self, seconds: float) -> None:
         self._timer = self._clock.callLater(seconds, self._work)
