@@ -216,7 +216,7 @@ class PackingTests(SynchronousTestCase):
             DrawBase(0, rect), Path([PathSegment(0, [])]), _plain_line(), Brush(), 8, 8
         ).pack()
         error = self.assertRaises(WireError, DrawStroke.unpack, stroke[:-1])
-        self.assertEqual((error.field, error.offset), ("path.segments[0].points", len(stroke) - 4))
+        self.assertEqual((error.field, error.offset), ("path.segments", len(stroke) - 9))
 
 
 def _plain_line() -> Any:
@@ -264,15 +264,12 @@ class HostilePointerTests(SynchronousTestCase):
     def test_shared_data(self) -> None:
         """Many pointers to the same points are refused, before there are many points."""
         segments, points = 20_000, 20_000
-        head = DrawStroke(DrawBase(0, Rect(0, 0, 1, 1)), Path([]), _plain_line(), Brush(), 8, 8).pack()
-        body = bytearray(head[:-4])
-        body += segments.to_bytes(4, "little")
-        shared = len(body) + 4 * segments
-        body += shared.to_bytes(4, "little") * segments
-        body += (
-            PathSegment(0, [Point(0, 0)] * 0).pack()[:1] + points.to_bytes(4, "little") + bytes(8 * points)
-        )
-        error = self.assertRaises(WireError, DrawStroke.unpack, body)
+        pointers = kind_of(Annotated[list[Annotated[PathSegment, Pointer()]], Counted(u32)])
+        plan = compile_plan("Shared", (Field("segments", pointers),), list)
+        body = bytearray(segments.to_bytes(4, "little"))
+        body += (4 + 4 * segments).to_bytes(4, "little") * segments
+        body += PathSegment(0, []).pack()[:1] + points.to_bytes(4, "little") + bytes(8 * points)
+        error = self.assertRaises(WireError, plan.unpack, body)
         self.assertIn("too many pointers", error.reason)
 
     def test_pointers_backwards(self) -> None:
