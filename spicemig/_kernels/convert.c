@@ -78,7 +78,7 @@ static void convert_row(uint8_t *restrict to, const uint8_t *restrict from, size
         for (size_t col = 0; col < cols; col++) {
             const unsigned pixel = from[2 * col] | ((unsigned)from[2 * col + 1] << 8);
             put(to + 4 * col, widened(pixel & 31u), widened((pixel >> 5) & 31u),
-                widened((pixel >> 10) & 31u), 0);
+                widened((pixel >> 10) & 31u), 255);
         }
         break;
     case SPICEMIG_24BIT:

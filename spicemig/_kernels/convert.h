@@ -26,7 +26,7 @@ size_t spicemig_row_bytes(unsigned format, size_t cols);
 /*
  * Write rows x cols pixels of blue, green, red and one byte more each: the
  * alpha of RGBA and 8BIT_A, what source or palette have for 32BIT and indexes,
- * else 0. Palette entries are pixels; an index at or above entries gives 0. 8BIT_A gives
+ * 255 for 16BIT, else 0. Palette entries are pixels; an index at or above entries gives 0. 8BIT_A gives
  * black of that alpha. Strides are in bytes and may be negative. The caller has
  * checked that the rows lie inside their buffers and do not overlap, and that
  * the format is one of the above. Cannot fail.

@@ -23,6 +23,7 @@ from spicemig.wire.drawing import Rect
 
 # size of the whole record, message number, effect, relocations, surface, top, left, bottom, right, mm_time
 HEADER = struct.Struct("<IHBBI4iI")
+EFFECT_OFFSET = 6
 RELOCATION = struct.Struct("<II")  # offset of the pointer in the body, index of the image in the batch
 
 NO_SURFACE = 0xFFFFFFFF
@@ -98,6 +99,11 @@ class Drawable:
             self.right,
             self.mm_time,
         ) = HEADER.unpack_from(batch.records, offset)
+
+    def correct_effect(self, effect: int) -> None:
+        """Write another effect into the record, for all who open it after this."""
+        self.effect = effect
+        self.batch.records[self.offset + EFFECT_OFFSET] = effect
 
     @property
     def box(self) -> Rect:

@@ -3,7 +3,8 @@
 Surfaces: what is drawn on, and the pixels that a handover carries of them.
 
 All surfaces keep pixels of four bytes (blue, green, red, and alpha or nothing),
-whatever their format is called, so that every operation is written once.
+whatever their format is called, so that every operation is written once; with
+fewer bits, only the values that these can have (see ``raster/formats.py``).
 """
 
 from PIL import Image
@@ -14,6 +15,7 @@ from spicemig.wire.messages.migration import PixelBlock
 PRIMARY = 0  # the id of the surface that is the screen
 LARGEST_SIDE = 16384  # pixels; so a surface has at most 1 GiB
 PIXEL_BYTES = 4
+ALPHA_FORMATS = frozenset((SurfaceFormat.ARGB32, SurfaceFormat.A8, SurfaceFormat.A1))
 
 
 class Surface:
@@ -43,7 +45,7 @@ class Surface:
     @property
     def has_alpha(self) -> bool:
         """Whether the fourth byte of a pixel means anything."""
-        return self.format == SurfaceFormat.ARGB32
+        return self.format in ALPHA_FORMATS
 
     def image(self) -> Image.Image:
         """A Pillow image of its own with these pixels: RGBA if there is alpha, else RGB."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from spicemig.devices.raster.clip import Box
 from spicemig.devices.raster.formats import settle, solid
-from spicemig.devices.raster.images import Pixels, has_alpha, image_of, source_of
+from spicemig.devices.raster.images import Pixels, image_of, source_has_alpha, source_of
 from spicemig.devices.raster.kernels import PUT, fill_rect, tile_rect
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.enums import BrushType
@@ -47,7 +47,8 @@ def paint_of(brush: Any, surface: Surface, surfaces: Mapping[int, Surface]) -> P
     if brush.type == BrushType.PATTERN and brush.pattern is not None:
         image = image_of(brush.pattern.pat)
         tile = source_of(image, surface, surfaces)
-        return Paint(0, tile, brush.pattern.pos.x, brush.pattern.pos.y, has_alpha(image, surfaces))
+        alpha = source_has_alpha(image, surface, surfaces)
+        return Paint(0, tile, brush.pattern.pos.x, brush.pattern.pos.y, alpha)
     if brush.type == BrushType.NONE:
         return Paint()
     raise ValueError(f"a brush of type {brush.type} cannot paint")

@@ -60,6 +60,7 @@ class Box(NamedTuple):
 
 
 BOXES_LIMIT = 1 << 16  # of one clip; no driver sends so many
+WORK_LIMIT = 1 << 20  # how often the boxes of one clip are looked at
 
 
 def drawn_boxes(surface: Surface, base: Any) -> list[Box]:
@@ -84,7 +85,7 @@ def bands(boxes: list[Box]) -> list[Box]:
 
     The boxes of a band have the same top and bottom, go from left to right and do
     not touch; bands go from the top down, and no two of them could be one. There
-    is one such list for any set of pixels.
+    is one such list for any set of pixels. Raises ``ValueError`` if making it is too much work.
     """
     if len(boxes) < 2:
         return boxes
@@ -93,10 +94,12 @@ def bands(boxes: list[Box]) -> list[Box]:
     open_boxes: list[Box] = []
     result: list[Box] = []
     band: list[Box] = []
+    work = 0
     for top, bottom in zip(edges, edges[1:], strict=False):
         open_boxes = [box for box in open_boxes if box.bottom > top]
         while waiting and waiting[-1].top == top:
             open_boxes.append(waiting.pop())
+        work += len(open_boxes)
         row = [Box(left, top, right, bottom) for left, right in _joined(open_boxes)]
         sides = [(box.left, box.right) for box in row]
         if row and band and band[0].bottom == top and [(box.left, box.right) for box in band] == sides:
@@ -104,7 +107,7 @@ def bands(boxes: list[Box]) -> list[Box]:
         else:
             result += band
             band = row
-        if len(result) > BOXES_LIMIT:
+        if len(result) > BOXES_LIMIT or work > WORK_LIMIT:
             raise ValueError("a clip has too many boxes")
     return result + band
 

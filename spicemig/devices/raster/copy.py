@@ -13,8 +13,8 @@ from typing import Any
 
 from spicemig.devices.raster.brush import paint_boxes, paint_of
 from spicemig.devices.raster.clip import Box, drawn_boxes
-from spicemig.devices.raster.formats import ONLY_ALPHA, settle
-from spicemig.devices.raster.images import Pixels, has_alpha, image_of, source_of
+from spicemig.devices.raster.formats import settle
+from spicemig.devices.raster.images import Pixels, image_of, source_has_alpha, source_of
 from spicemig.devices.raster.kernels import PUT, copy_rect, move_rect
 from spicemig.devices.raster.mask import draw_masked
 from spicemig.devices.raster.rop import truth_table
@@ -52,7 +52,7 @@ def drawn_source(surface: Surface, message: Any, surfaces: Mapping[int, Surface]
     area = Box.of(message.src_area)
     if not area:
         raise ValueError(f"{area} is empty")
-    alpha = surface.format in ONLY_ALPHA or has_alpha(image, surfaces)
+    alpha = source_has_alpha(image, surface, surfaces)
     return Source(pixels, area, Box.of(message.base.box), message.scale_mode, alpha)
 
 
@@ -86,9 +86,9 @@ def put_source(surface: Surface, boxes: Sequence[Box], source: Source, rop: int)
     """Combine a source with these boxes; where it has no pixels, nothing is drawn."""
     if source.is_scaled:
         for box in boxes:
-            part = scaled(
-                source.pixels, source.area, source.whole, box, source.scale_mode, has_alpha=source.has_alpha
-            )
+            # only what is put there is converted; an operation gets the bits as they are
+            alpha = source.has_alpha or rop != PUT
+            part = scaled(source.pixels, source.area, source.whole, box, source.scale_mode, has_alpha=alpha)
             if part is not None:
                 copy_boxes(surface, [box], part, -box.left, -box.top, rop)
                 settle(surface, [box])

@@ -67,7 +67,7 @@ def source_of(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Surfa
                 return opaque(pixels)
             return pixels
     if format in ONLY_ALPHA and not has_alpha(image, surfaces):
-        return opaque(pixels)
+        pixels = opaque(pixels)
     return _settled(pixels, format)
 
 
@@ -90,6 +90,15 @@ def has_alpha(image: DeviceImage, surfaces: Mapping[int, Surface]) -> bool:
     if image.surface is None:
         return image.format in ALPHA_FORMATS
     return surfaces[image.surface].has_alpha
+
+
+def source_has_alpha(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Surface]) -> bool:
+    """The same of what :func:`source_of` gives for them."""
+    if surface.format in ONLY_ALPHA:
+        return True
+    if image.surface is not None:
+        return surfaces[image.surface].has_alpha
+    return image.format == BitmapFormat.RGBA and surface.format in PLAIN_FORMATS
 
 
 def copied(pixels: Pixels) -> Pixels:

@@ -5,25 +5,31 @@ The rasteriser: commands wait at their surface until somebody needs pixels.
 What waits for a surface is drawn when the surface is looked at, and before
 anything is drawn on a surface that a waiting command reads. So a waiting command
 finds its sources as they were when it was given. An opaque command drops those
-before it that it hides.
+before it that it hides. A command that cannot be drawn is left out; the guest
+that gave it may be hostile, and nobody else must suffer for it.
 """
 
 from __future__ import annotations
+
+import struct
+from typing import Any
 
 from twisted.logger import Logger
 
 from spicemig.devices.drawables import Drawable, Effect
 from spicemig.devices.raster.clip import Box
+from spicemig.devices.raster.opaque import is_opaque
 from spicemig.devices.raster.operations import OPERATIONS
 from spicemig.devices.surfaces import Surface
-from spicemig.wire.enums import ClipType
+from spicemig.errors import WireError
 from spicemig.wire.messages.display import CopyBits
 
 WAITING_LIMIT = 1024  # commands of one surface; over this they are drawn
-WAITING_BYTES_LIMIT = 64 * 1024 * 1024  # of image data that the commands of one surface hold
+WAITING_BYTES_LIMIT = 128 * 1024 * 1024  # of image data that all waiting commands hold
 LOOK_BACK = 64  # how many earlier commands an opaque one looks at
 
-_CLIP_TYPE_OFFSET = 20  # in the body of every drawing message, behind surface id and box
+# all that bad data can make an operation raise
+BAD_DATA = (ValueError, ArithmeticError, LookupError, struct.error, WireError)
 
 _log = Logger()
 
@@ -31,10 +37,11 @@ _log = Logger()
 class _Waiting:
     """A command that was not drawn yet."""
 
-    __slots__ = ("box", "data_bytes", "drawable", "reads", "reads_itself")
+    __slots__ = ("box", "data_bytes", "drawable", "message", "reads", "reads_itself")
 
     def __init__(self, drawable: Drawable) -> None:
         self.drawable = drawable
+        self.message: Any = None  # unless somebody had to open it
         self.box = Box(drawable.left, drawable.top, drawable.right, drawable.bottom)
         images = [image for _offset, image in drawable.fixups()]
         self.data_bytes = sum(len(image.data) for image in images)
@@ -46,16 +53,6 @@ class _Waiting:
         """Whether nothing of ``other`` is left once this one is drawn."""
         return self.box.covers(other.box)
 
-    @property
-    def is_opaque(self) -> bool:
-        """Whether every pixel of the box gets a value that does not depend on what is there."""
-        drawable = self.drawable
-        return (
-            drawable.effect == Effect.OPAQUE
-            and not self.reads_itself
-            and drawable.body[_CLIP_TYPE_OFFSET] == ClipType.NONE
-        )
-
 
 class Raster:
     """Surfaces and what waits to be drawn on them."""
@@ -65,6 +62,7 @@ class Raster:
         self._waiting: dict[int, list[_Waiting]] = {}
         self._held_bytes: dict[int, int] = {}  # by what waits for a surface
         self._readers: dict[int, set[int]] = {}  # surface -> those whose waiting commands read it
+        self._left_out = 0  # commands that could not be drawn
 
     def add_surface(self, surface: Surface) -> None:
         """From now on there is this surface."""
@@ -85,15 +83,19 @@ class Raster:
         """Keep a command for its surface, which must exist."""
         command = _Waiting(drawable)
         self._draw_readers_of(drawable.surface)
+        for source in command.reads:
+            self._draw_if_it_reads(source)
         waiting = self._waiting[drawable.surface]
-        if command.is_opaque:
+        if drawable.effect == Effect.OPAQUE and self._is_opaque(command):
             self._drop_hidden(drawable.surface, command)
         waiting.append(command)
         self._held_bytes[drawable.surface] += command.data_bytes
         for surface_id in command.reads:
             self._readers.setdefault(surface_id, set()).add(drawable.surface)
-        if len(waiting) > WAITING_LIMIT or self._held_bytes[drawable.surface] > WAITING_BYTES_LIMIT:
+        if len(waiting) > WAITING_LIMIT:
             self.render(drawable.surface)
+        elif command.data_bytes and sum(self._held_bytes.values()) > WAITING_BYTES_LIMIT:
+            self.render_all()
 
     def waiting(self, surface_id: int) -> int:
         """How many commands wait for this surface."""
@@ -108,7 +110,7 @@ class Raster:
             for source in command.reads:
                 if source in self.surfaces:
                     self.render(source)
-            self._draw(surface, command.drawable)
+            self._draw(surface, command)
         for readers in self._readers.values():
             readers.discard(surface_id)
         return surface
@@ -118,16 +120,38 @@ class Raster:
         for surface_id in self.surfaces:
             self.render(surface_id)
 
-    def _draw(self, surface: Surface, drawable: Drawable) -> None:
-        message = drawable.message()
-        operation = OPERATIONS.get(type(message))
-        if operation is None:
-            _log.warn("{message} is not drawn: no operation for it", message=type(message).__name__)
-            return
+    def _is_opaque(self, command: _Waiting) -> bool:
+        """Whether a command that says so is opaque; if it is not, it says so no more."""
         try:
+            command.message = command.drawable.message()
+            opaque = is_opaque(command.message, self.surfaces[command.drawable.surface], self.surfaces)
+        except BAD_DATA:
+            opaque = False
+        if not opaque:
+            command.drawable.correct_effect(Effect.BLEND)
+        return opaque
+
+    def _draw(self, surface: Surface, command: _Waiting) -> None:
+        try:
+            message = command.message or command.drawable.message()
+            operation = OPERATIONS.get(type(message))
+            if operation is None:
+                raise ValueError("there is no operation for it")
             operation(surface, message, self.surfaces)
-        except ValueError as error:  # a guest's mistake costs it this one command
-            _log.warn("{message} is not drawn: {error}", message=type(message).__name__, error=error)
+        except BAD_DATA as error:
+            self._left_out += 1
+            if self._left_out.bit_count() == 1:  # seldomer the more there are
+                _log.warn(
+                    "a command ({number}) is not drawn: {error} ({count} so far)",
+                    number=command.drawable.number,
+                    error=error,
+                    count=self._left_out,
+                )
+
+    def _draw_if_it_reads(self, surface_id: int) -> None:
+        """Draw what waits for a surface if that reads others, so that there are no long chains."""
+        if any(surface_id in readers for readers in self._readers.values()):
+            self.render(surface_id)
 
     def _draw_readers_of(self, surface_id: int) -> None:
         for reader in self._readers.pop(surface_id, ()):

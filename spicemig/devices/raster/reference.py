@@ -118,7 +118,7 @@ def _widened(five: int) -> int:
 
 def _of_16_bits(line: bytes, col: int) -> bytes:
     pixel = line[2 * col] | line[2 * col + 1] << 8
-    return bytes((_widened(pixel & 31), _widened(pixel >> 5 & 31), _widened(pixel >> 10 & 31), 0))
+    return bytes((_widened(pixel & 31), _widened(pixel >> 5 & 31), _widened(pixel >> 10 & 31), 255))
 
 
 def _indexed(index_of: Callable[[bytes, int], int]) -> Callable[[bytes, int, bytes], bytes]:

@@ -37,9 +37,7 @@ def draw_rop3(surface: Surface, message: DrawRop3, surfaces: Mapping[int, Surfac
             place = (left + dx, top + dy)
             pixels = source.pixels
             if source.is_scaled:
-                part = scaled_from_corner(
-                    pixels, source.area, source.whole, box, source.scale_mode, has_alpha=source.has_alpha
-                )
+                part = scaled_from_corner(pixels, source.area, source.whole, box, source.scale_mode)
                 if part is None:
                     continue
                 pixels, place = part, (0, 0)
