@@ -68,7 +68,7 @@ class EventTests(SynchronousTestCase):
                 events.KeyDown(0x1D),
                 events.KeyUp(0x9D),
                 events.KeyModifiers(2),
-                events.Scancodes(b"\xe0\x48"),
+                events.KeyDown(0x48E0),
                 events.PointerMoved(-1, 2, 1),
                 events.PointerSet(7, 8, 0, 1),
                 events.ButtonPressed(1, 1),

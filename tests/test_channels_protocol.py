@@ -376,6 +376,36 @@ class ChannelProtocolTests(SynchronousTestCase):
         protocol.tell(iter([events.KeyDown(3)]))
         self.assertEqual([event.code for event in self.session.events], [1, 3, 2])
 
+    def test_fault_between_turns(self):
+        """A fault of ours ends the connection in a later turn, too, and is told."""
+
+        class Broken(RecordingSession):
+            def handle(self, core, event):
+                if event == events.KeyDown(2):
+                    raise ZeroDivisionError
+                clock.advance(TURN_SECONDS * 2)
+
+        clock, self.session = self.clock, Broken()
+        protocol = self.protocol(InputsCore())
+        protocol.dataReceived(framed(inputs.KeyDown(1)) + framed(inputs.KeyDown(2)))
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 0)
+        self.assertTrue(protocol.transport.aborted)
+
+    def test_closed_between_turns(self):
+        """A client that we close while others have their turn is read again, to see it go."""
+
+        class Slow(RecordingSession):
+            def handle(self, core, event):
+                clock.advance(TURN_SECONDS * 2)
+
+        clock, self.session = self.clock, Slow()
+        protocol = self.protocol(InputsCore())
+        protocol.dataReceived(framed(inputs.KeyDown(1)) + framed(inputs.KeyDown(2)))
+        protocol.close()
+        self.assertEqual(protocol.transport.producerState, "producing")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_lost_between_turns(self):
         """A client that goes while others have their turn is not heard any more; no timer is left."""
 

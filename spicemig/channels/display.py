@@ -47,6 +47,7 @@ from spicemig.wire.drawing import Clip, DrawBase, QMask, Rect, ResourceId
 from spicemig.wire.enums import (
     BitmapFormat,
     ImageCompression,
+    ImageScaleMode,
     ResourceType,
     Ropd,
     SurfaceFlags,
@@ -69,6 +70,9 @@ DRAW_COPY = 304
 # surfaces with alpha; of the others the fourth byte of a pixel means nothing
 ALPHA_SURFACES = frozenset((SurfaceFormat.ARGB32, SurfaceFormat.A8, SurfaceFormat.A1))
 
+# stock clients end when they are to draw on these, but for images that they scale
+SCALED_ONLY = frozenset((SurfaceFormat.A1,))
+
 
 @record
 class SurfaceAtClient:
@@ -77,6 +81,7 @@ class SurfaceAtClient:
     id: u32
     width: u32
     height: u32
+    format: u32 = SurfaceFormat.XRGB32
 
 
 @record
@@ -180,7 +185,7 @@ class DisplayCore(ChannelCore):
         if surface.id in self._surfaces:
             self.surface_destroyed(surface.id)
         self._surfaces[surface.id] = SurfaceAtClient(
-            id=surface.id, width=surface.width, height=surface.height
+            id=surface.id, width=surface.width, height=surface.height, format=surface.format
         )
         self.pipe.command(
             display.SurfaceCreate(
@@ -217,7 +222,8 @@ class DisplayCore(ChannelCore):
             if drawable.surface not in surfaces or drawable.effect == EFFECT_NOP:
                 continue
             waiting = Waiting.of(drawable)
-            if waiting.sound and waiting.reads <= surfaces.keys():
+            drawn_on = surfaces[drawable.surface].format
+            if waiting.sound and waiting.reads <= surfaces.keys() and drawn_on not in SCALED_ONLY:
                 self.pipe.draw(waiting)
             else:
                 self.pipe.owe(waiting)
@@ -434,15 +440,26 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
         else:
             starts = range(top * stride + rect.left * PIXEL_BYTES, bottom * stride, stride)
             data = b"".join(pixels[start : start + width * PIXEL_BYTES] for start in starts)
-        image = PlainImage(width, bottom - top, format, width * PIXEL_BYTES, data)
+        rows = bottom - top
+        if surface.format in SCALED_ONLY:
+            width_bytes = width * PIXEL_BYTES
+            data = b"".join(2 * data[at : at + width_bytes] for at in range(0, len(data), width_bytes))
+            rows *= 2
+        image = PlainImage(width, rows, format, width * PIXEL_BYTES, data)
         box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
-        message: Any = display.DrawCopy(
-            base=DrawBase(surface_id=surface.id, box=box, clip=Clip()),
-            src_bitmap=Placeholder(image),
-            src_area=Rect(top=0, left=0, bottom=bottom - top, right=width),
-            rop_descriptor=Ropd.OP_PUT,
-            scale_mode=0,
-            mask=QMask(),
-        )
+        message = _put(surface, box, image)
         body, pointers = message.pack_template()
-        yield Band(DRAW_COPY, surface.id, box, body, pointers[0][0], image)
+        yield Band(message.number, surface.id, box, body, pointers[0][0], image)
+
+
+def _put(surface: Any, box: Rect, image: PlainImage) -> Any:
+    """The message that puts an image there; it is as large as the box, or twice as high."""
+    base = DrawBase(surface_id=surface.id, box=box, clip=Clip())
+    return display.DrawCopy(
+        base=base,
+        src_bitmap=Placeholder(image),
+        src_area=Rect(top=0, left=0, bottom=image.height, right=image.width),
+        rop_descriptor=Ropd.OP_PUT,
+        scale_mode=ImageScaleMode.NEAREST,
+        mask=QMask(),
+    )

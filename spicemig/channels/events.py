@@ -141,13 +141,6 @@ class KeyModifiers(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Scancodes(Event):
-    """Raw bytes from the client's keyboard."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class PointerMoved(Event):
     """Relative motion in pixels."""
 

@@ -21,7 +21,6 @@ from spicemig.channels.events import (
     KeyUp,
     PointerMoved,
     PointerSet,
-    Scancodes,
 )
 from spicemig.errors import WireError
 from spicemig.state import carried, session_state
@@ -95,13 +94,13 @@ class InputsCore(ChannelCore):
 
     @receives(inputs.KeyScancode)
     def key_scancode(self, message: Any) -> Iterator[Event]:
-        data = bytes(message.data)
-        for code in split_scancodes(data):
+        for code in split_scancodes(bytes(message.data)):
             if goes_up(code):
                 self._went_up(code)
+                yield KeyUp(code)
             else:
                 self._went_down(code)
-        yield Scancodes(data)
+                yield KeyDown(code)
 
     @receives(inputs.ClientKeyModifiers)
     def key_modifiers(self, message: Any) -> Iterator[Event]:

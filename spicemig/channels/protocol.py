@@ -86,6 +86,7 @@ class ChannelProtocol(Protocol):
         self.clock = _reactor() if clock is None else clock
         self._deadline = Deadline(self.clock, core, self._deadline_passed)
         self._lost = False
+        self._closed = False  # by us or by the client
         self._cutting: Any = None  # the timer, once we are closing
         self._heard: deque[bytes] = deque()  # and not handled yet
         self._hearing = False
@@ -165,7 +166,13 @@ class ChannelProtocol(Protocol):
 
     def _take_turn(self) -> None:
         self._next_turn = None
-        self._turn()
+        broken = True
+        try:
+            self._turn()
+            broken = False
+        finally:
+            if broken:
+                self.abort()  # as the transport does where it calls us
         if self._next_turn is None and not self._closed:
             self.transport.resumeProducing()
 
@@ -177,10 +184,8 @@ class ChannelProtocol(Protocol):
         if self._next_turn is not None:
             self._next_turn.cancel()
             self._next_turn = None
-
-    @property
-    def _closed(self) -> bool:
-        return self._lost or self._cutting is not None
+            if not self._lost:
+                self.transport.resumeProducing()  # to see it close
 
     def flush(self) -> None:
         """Write what the core has to say; call this after using the core directly."""
@@ -197,6 +202,7 @@ class ChannelProtocol(Protocol):
                 peer=self.transport.getPeer(),
             )
             self.abort()
+            return
         self._deadline.renew()
 
     def close(self) -> None:
@@ -206,6 +212,7 @@ class ChannelProtocol(Protocol):
         self.core.transport_paused = False
         self.flush()
         self._stop()
+        self._closed = True
         self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.transport.unregisterProducer()  # TLS would wait for that
         self.transport.loseConnection()
@@ -213,10 +220,12 @@ class ChannelProtocol(Protocol):
     def abort(self) -> None:
         """Close now; what is queued is dropped."""
         if not self._lost:
+            self._closed = True
+            self._stop()
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._lost = True
+        self._lost = self._closed = True
         self._stop()
         if self._cutting is not None and self._cutting.active():
             self._cutting.cancel()
@@ -232,7 +241,7 @@ class ChannelProtocol(Protocol):
     def resumeProducing(self) -> None:
         self.core.transport_paused = False
         self.flush()
-        if self.core.window_open and not self._lost and self.session is not None:
+        if self.core.window_open and not self._closed and self.session is not None:
             self.session.handle(self.core, WindowOpened())
             self.flush()
 

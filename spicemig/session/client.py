@@ -275,7 +275,6 @@ class ClientSession:
         events.KeyDown: _input,
         events.KeyUp: _input,
         events.KeyModifiers: _input,
-        events.Scancodes: _input,
         events.PointerMoved: _input,
         events.PointerSet: _input,
         events.ButtonPressed: _input,

@@ -7,7 +7,6 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from spicemig.channels import events
-from spicemig.channels.inputs import goes_up, split_scancodes
 from spicemig.errors import WireError
 from spicemig.session.carried import CarriedHost, HeldKeys
 from spicemig.session.stage import Stage
@@ -72,9 +71,6 @@ class GuestInputs:
                 guest.key_up(event.code)
             case events.KeyModifiers():
                 self._set_modifiers(guest.modifiers(event.mask))
-            case events.Scancodes():
-                for code in split_scancodes(event.data):
-                    (guest.key_up if goes_up(code) else guest.key_down)(code)
             case events.PointerMoved():
                 if self.mouse_mode == MouseMode.SERVER:
                     guest.pointer_moved(event.dx, event.dy, event.buttons)
