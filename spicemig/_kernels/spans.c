@@ -53,13 +53,26 @@ static void paint(const struct spicemig_canvas *canvas, struct spicemig_rop mask
     }
 }
 
+static void paint_value(const struct spicemig_canvas *canvas, struct spicemig_rop masks, struct spicemig_span span)
+{
+    const uint32_t value = spicemig_load(canvas->tile.pixels);
+    uint8_t *to = canvas->pixels + span.y * canvas->stride + 4 * (ptrdiff_t)span.x;
+
+    for (int32_t col = 0; col < span.width; col++, to += 4)
+        spicemig_store(to, spicemig_rop_apply(masks, value, spicemig_load(to)));
+}
+
 void spicemig_paint_spans(const struct spicemig_canvas *canvas, struct spicemig_span *spans, size_t count)
 {
     const struct spicemig_rop masks = spicemig_rop_of(canvas->rop);
+    const int one_value = canvas->tile.width == 1 && canvas->tile.height == 1;
 
     count = cut(spans, count, canvas->boxes, canvas->box_count);
     for (size_t index = 0; index < count; index++)
-        paint(canvas, masks, spans[index]);
+        if (one_value)
+            paint_value(canvas, masks, spans[index]);
+        else
+            paint(canvas, masks, spans[index]);
 }
 
 static int by_place(const void *one, const void *other)
