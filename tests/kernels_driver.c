@@ -330,20 +330,25 @@ static int dash_case(void)
 static int glyph_case(void)
 {
     static const unsigned depths[] = {1, 4, 8};
-    const size_t rows = roll(20), cols = roll(20), stride = 4 * cols + roll(9);
+    const size_t rows = roll(20), cols = roll(60), stride = 4 * cols + roll(9);
     const size_t size = rows ? (rows - 1) * stride + 4 * cols : 0;
-    const struct spicemig_glyph sizes = {NULL, depths[roll(3)], roll(20), roll(20)};
-    struct spicemig_glyph glyph = sizes;
-    uint8_t *data = random_bytes((size_t)((sizes.width * sizes.bits + 7) / 8 * sizes.height));
-    uint8_t *mask = random_bytes(rows * cols), *pixels = random_bytes(size), *before = copy_of(pixels, size);
+    const unsigned bits = depths[roll(3)];
+    const struct spicemig_place places[] = {
+        {(int64_t)roll(40) - 20, (int64_t)roll(40) - 20, roll(20), roll(20)},
+        {(int64_t)roll(40) - 20, (int64_t)roll(40) - 20, roll(20), roll(20)},
+    };
+    int64_t data_bytes = 0;
+    for (size_t index = 0; index < 2; index++)
+        data_bytes += spicemig_glyph_stride(places[index].width, bits) * places[index].height;
+    uint8_t *data = random_bytes((size_t)data_bytes), *mask = random_bytes(rows * cols);
+    uint8_t *pixels = random_bytes(size), *before = copy_of(pixels, size);
     const uint32_t value = roll(65536) * 65536u + roll(65536), opaque = 0xff000000u;
     int same = 1;
 
-    glyph.data = data;
     memset(mask, 0, rows * cols);
-    spicemig_add_glyph(mask, (int64_t)rows, (int64_t)cols, (int64_t)roll(40) - 20, (int64_t)roll(40) - 20, &glyph);
+    spicemig_add_glyphs((struct spicemig_cover){mask, (int64_t)rows, (int64_t)cols}, places, 2, bits, data);
     spicemig_blend_mask(pixels, (ptrdiff_t)stride, rows, cols, mask, (ptrdiff_t)cols,
-                        (struct spicemig_tile){(const uint8_t *)&value, 4, 1, 1, 0, 0}, opaque);
+                        (struct spicemig_tile){(const uint8_t *)&value, 4, 1, 1, 0, 0}, 0);
     for (size_t row = 0; row < rows; row++)
         for (size_t col = 0; col < cols; col++) {
             uint32_t now, was;

@@ -202,11 +202,14 @@ class TwinTests(TwinCase):
         for _case in range(1000):
             cols, rows = dice.randint(0, 30), dice.randint(0, 20)
             bits = dice.choice([1, 4, 8, 8, 4, 1, 2])
-            width, height = self.size(), self.size()
-            data = dice.randbytes(max((width * bits + 7) // 8 * height - dice.choice([0, 0, 0, 1]), 0))
+            sizes = [(self.size(), self.size()) for _glyph in range(dice.choice([0, 1, 1, 2, 3]))]
+            places = b"".join(
+                struct.pack("=4q", dice.randint(-40, 40), dice.randint(-30, 30), *size) for size in sizes
+            )
+            needed = sum((width * bits + 7) // 8 * height for width, height in sizes)
+            data = dice.randbytes(max(needed - dice.choice([0, 0, 0, 1]), 0))
             mask = dice.randbytes(max(cols * rows - dice.choice([0, 0, 0, 0, 1]), 0))
-            place = dice.randint(-40, 40), dice.randint(-30, 30)
-            self.both("add_glyph", mask, cols, rows, *place, data, bits, width, height)
+            self.both("add_glyphs", mask, cols, rows, places, data, bits)
 
     def test_blend(self):
         """Colours and tiles through masks."""
@@ -232,9 +235,10 @@ class TwinTests(TwinCase):
     def test_refused(self):
         """Numbers that are too large are refused, not wrapped round."""
         for value in (2**31, 2**32 - 1, 2**62, -1):
-            self.both("add_glyph", bytes(64), value, 1, 0, 0, bytes(64), 8, 4, 4)
-            self.both("add_glyph", bytes(64), 8, 8, 0, 0, bytes(64), 8, value, 4)
-            self.both("add_glyph", bytes(64), 8, 8, value, -value, bytes(64), 8, 4, 4)
+            self.both("add_glyphs", bytes(64), value, 1, b"", b"", 8)
+            self.both("add_glyphs", bytes(64), 8, 8, struct.pack("=4q", 0, 0, value, 4), bytes(64), 8)
+            self.both("add_glyphs", bytes(64), 8, 8, struct.pack("=4q", value, -value, 4, 4), bytes(64), 8)
+            self.both("add_glyphs", bytes(64), 8, 8, bytes(31), bytes(64), 8)
             where = (bytes(64), 16, 0, 0, 4, 4, bytes(16))
             self.both("blend_mask", *where, value, 0, 0, 0, b"", 0, 0, 0, 0, 0, True)
             self.both("blend_mask", *where, 4, value, 0, 0, b"", 0, 0, 0, 0, 0, True)

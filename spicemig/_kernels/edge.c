@@ -160,7 +160,7 @@ static PyMethodDef methods[] = {
     {"settle_rect", spicemig_edge_settle_rect, METH_VARARGS, spicemig_settle_rect_doc},
     {"draw_lines", spicemig_edge_draw_lines, METH_VARARGS, spicemig_draw_lines_doc},
     {"draw_dashes", spicemig_edge_draw_dashes, METH_VARARGS, spicemig_draw_dashes_doc},
-    {"add_glyph", spicemig_edge_add_glyph, METH_VARARGS, spicemig_add_glyph_doc},
+    {"add_glyphs", spicemig_edge_add_glyphs, METH_VARARGS, spicemig_add_glyphs_doc},
     {"blend_mask", spicemig_edge_blend_mask, METH_VARARGS, spicemig_blend_mask_doc},
     {NULL, NULL, 0, NULL},
 };

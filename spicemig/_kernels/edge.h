@@ -107,8 +107,8 @@ PyObject *spicemig_edge_draw_lines(PyObject *module, PyObject *args);
 extern const char spicemig_draw_lines_doc[];
 PyObject *spicemig_edge_draw_dashes(PyObject *module, PyObject *args);
 extern const char spicemig_draw_dashes_doc[];
-PyObject *spicemig_edge_add_glyph(PyObject *module, PyObject *args);
-extern const char spicemig_add_glyph_doc[];
+PyObject *spicemig_edge_add_glyphs(PyObject *module, PyObject *args);
+extern const char spicemig_add_glyphs_doc[];
 PyObject *spicemig_edge_blend_mask(PyObject *module, PyObject *args);
 extern const char spicemig_blend_mask_doc[];
 

@@ -10,6 +10,8 @@
 
 #define PLACE_LIMIT (1 << 28)            /* of lines; more than any place in 28.4 fixed point */
 #define DASHED_LIMIT (1LL << 23)         /* pixels of the dashed lines of one call, times their dashes */
+#define GLYPH_LIMIT 65535                /* pixels of its sides */
+#define GLYPH_PLACE_LIMIT (1LL << 33)    /* more than the sum of two places in 32 bits */
 #define STYLE_LIMIT 255                  /* dashes */
 #define OFFSET_LIMIT 65535               /* into the dashes */
 
@@ -219,47 +221,61 @@ exit:
     return result;
 }
 
-const char spicemig_add_glyph_doc[] =
-    "add_glyph(mask, cols, rows, left, top, data, bits, width, height)\n--\n\n"
-    "Add a glyph to a mask of bytes.";
-
-PyObject *spicemig_edge_add_glyph(PyObject *Py_UNUSED(module), PyObject *args)
+/* Whether glyphs are possible and there is data for all of them. */
+static int glyphs_fit(const struct spicemig_place *places, size_t count, unsigned bits, long long data_bytes)
 {
-    Py_buffer mask, data;
-    long long cols, rows, left, top;
-    struct spicemig_glyph glyph;
-    long long width, height;
+    for (size_t index = 0; index < count; index++) {
+        const struct spicemig_place place = places[index];
+        if (place.width < 0 || place.width > GLYPH_LIMIT || place.height < 0 || place.height > GLYPH_LIMIT)
+            return wrong("places: a glyph of that size is not possible");
+        if (place.x < -GLYPH_PLACE_LIMIT || place.x > GLYPH_PLACE_LIMIT || place.y < -GLYPH_PLACE_LIMIT ||
+            place.y > GLYPH_PLACE_LIMIT)
+            return wrong("places: too far away");
+        data_bytes -= spicemig_glyph_stride(place.width, bits) * place.height;
+        if (data_bytes < 0)
+            return wrong("data: too short");
+    }
+    return 1;
+}
+
+const char spicemig_add_glyphs_doc[] =
+    "add_glyphs(mask, cols, rows, places, data, bits)\n--\n\n"
+    "Add glyphs to a mask of bytes.";
+
+PyObject *spicemig_edge_add_glyphs(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer mask, where, data;
+    long long cols, rows;
+    unsigned bits;
+    struct spicemig_place *places = NULL;
     PyObject *result = NULL;
 
-    if (!PyArg_ParseTuple(args, "w*LLLLy*ILL:add_glyph", &mask, &cols, &rows, &left, &top, &data, &glyph.bits,
-                          &width, &height))
+    if (!PyArg_ParseTuple(args, "w*LLy*y*I:add_glyphs", &mask, &cols, &rows, &where, &data, &bits))
         return NULL;
-    if (cols < 0 || cols > SIZE_LIMIT || rows < 0 || rows > SIZE_LIMIT || width < 0 || width > SIZE_LIMIT ||
-        height < 0 || height > SIZE_LIMIT || cols * rows > mask.len) {
+    if (cols < 0 || cols > SIZE_LIMIT || rows < 0 || rows > SIZE_LIMIT || cols * rows > mask.len) {
         wrong("mask: too small");
         goto exit;
     }
-    if (left < -SIZE_LIMIT || left > SIZE_LIMIT || top < -SIZE_LIMIT || top > SIZE_LIMIT) {
-        wrong("glyph: too far away");
+    if (bits != 1 && bits != 4 && bits != 8) {
+        PyErr_Format(PyExc_ValueError, "bits: there are no glyphs of %u bits", bits);
         goto exit;
     }
-    if (glyph.bits != 1 && glyph.bits != 4 && glyph.bits != 8) {
-        PyErr_Format(PyExc_ValueError, "bits: there are no glyphs of %u bits", glyph.bits);
+    if (where.len % (Py_ssize_t)sizeof *places) {
+        wrong("places: not a whole number of glyphs");
         goto exit;
     }
-    if ((width * glyph.bits + 7) / 8 * height > data.len) {
-        wrong("data: too short");
+    if ((places = copy_of(&where)) == NULL)
         goto exit;
-    }
-    if (!apart(&mask, &data))
+    const size_t count = (size_t)where.len / sizeof *places;
+    if (!glyphs_fit(places, count, bits, data.len) || !apart(&mask, &data))
         goto exit;
-    glyph.data = data.buf;
-    glyph.width = width;
-    glyph.height = height;
-    spicemig_add_glyph(mask.buf, rows, cols, left, top, &glyph);
+    const struct spicemig_cover cover = {mask.buf, rows, cols};
+    spicemig_add_glyphs(cover, places, count, bits, data.buf);
     result = Py_NewRef(Py_None);
 exit:
+    PyMem_Free(places);
     PyBuffer_Release(&mask);
+    PyBuffer_Release(&where);
     PyBuffer_Release(&data);
     return result;
 }
@@ -299,7 +315,7 @@ PyObject *spicemig_edge_blend_mask(PyObject *Py_UNUSED(module), PyObject *args)
         PyThreadState *state = released(area.rows, area.cols);
         spicemig_blend_mask(first_pixel(&pixels, area), (ptrdiff_t)area.stride, (size_t)area.rows,
                             (size_t)area.cols, (const uint8_t *)mask.buf + mask_top * mask_stride + mask_left,
-                            (ptrdiff_t)mask_stride, tile, has_alpha ? 0 : UINT32_C(0xff000000));
+                            (ptrdiff_t)mask_stride, tile, has_alpha);
         taken_back(state);
     }
     result = Py_NewRef(Py_None);

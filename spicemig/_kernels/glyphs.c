@@ -2,6 +2,8 @@
 /* spicemig/_kernels/glyphs.c: text as a mask of coverage, and colour through it. */
 #include "glyphs.h"
 
+#include <string.h>
+
 #include "rop.h"
 
 static inline uint8_t larger(uint8_t one, unsigned other)
@@ -30,19 +32,28 @@ static void add_row(uint8_t *restrict mask, const uint8_t *restrict line, unsign
     }
 }
 
-void spicemig_add_glyph(uint8_t *restrict mask, int64_t rows, int64_t cols, int64_t left, int64_t top,
-                        const struct spicemig_glyph *glyph)
+static void add_glyph(struct spicemig_cover cover, const struct spicemig_place *place, unsigned bits,
+                      const uint8_t *data)
 {
-    const int64_t stride = (glyph->width * glyph->bits + 7) / 8;
-    const int64_t lost = glyph->bits == 8; /* rows */
-    const int64_t first_row = top + lost < 0 ? -top : lost;
-    const int64_t end_row = glyph->height < rows - top ? glyph->height : rows - top;
-    const int64_t first = left < 0 ? -left : 0;
-    const int64_t end = glyph->width < cols - left ? glyph->width : cols - left;
+    const int64_t stride = spicemig_glyph_stride(place->width, bits);
+    const int64_t lost = bits == 8; /* rows */
+    const int64_t first_row = place->y + lost < 0 ? -place->y : lost;
+    const int64_t end_row = place->height < cover.rows - place->y ? place->height : cover.rows - place->y;
+    const int64_t first = place->x < 0 ? -place->x : 0;
+    const int64_t end = place->width < cover.cols - place->x ? place->width : cover.cols - place->x;
 
     for (int64_t row = first_row; row < end_row && first < end; row++)
-        add_row(mask + (top + row) * cols + left + first, glyph->data + (glyph->height - 1 - row + lost) * stride,
-                glyph->bits, first, end);
+        add_row(cover.mask + (place->y + row) * cover.cols + place->x + first,
+                data + (place->height - 1 - row + lost) * stride, bits, first, end);
+}
+
+void spicemig_add_glyphs(struct spicemig_cover cover, const struct spicemig_place *places, size_t count,
+                         unsigned bits, const uint8_t *data)
+{
+    for (size_t index = 0; index < count; index++) {
+        add_glyph(cover, &places[index], bits, data);
+        data += spicemig_glyph_stride(places[index].width, bits) * places[index].height;
+    }
 }
 
 /* Of four bytes the product with a fraction of 255 each, rounded; two bytes at a time. */
@@ -68,11 +79,11 @@ static inline uint32_t plus(uint32_t one, uint32_t other)
 }
 
 static void blend_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t cols,
-                      const uint8_t *restrict row, size_t width, size_t place, uint32_t opaque)
+                      const uint8_t *restrict row, size_t width, size_t place)
 {
     for (size_t col = 0; col < cols; col++, to += 4) {
         if (mask[col]) {
-            const uint32_t source = times(spicemig_load(row + 4 * place) | opaque, mask[col]);
+            const uint32_t source = times(spicemig_load(row + 4 * place), mask[col]);
             spicemig_store(to, plus(source, times(spicemig_load(to), 255 - (source >> 24))));
         }
         if (++place == width)
@@ -80,13 +91,70 @@ static void blend_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t
     }
 }
 
+#define CHUNK 16 /* pixels */
+
+static int covers_nothing(const uint8_t *mask)
+{
+    uint64_t parts[CHUNK / 8];
+
+    memcpy(parts, mask, sizeof parts);
+    return (parts[0] | parts[1]) == 0;
+}
+
+static inline uint8_t share(unsigned byte, unsigned cover)
+{
+    const uint16_t product = (uint16_t)(byte * cover + 128);
+    return (uint8_t)((uint16_t)(product + (product >> 8)) >> 8);
+}
+
+/* Where alpha is 255 everywhere, what is drawn and what was there share each byte. */
+static void blend_chunk(uint8_t *restrict to, const uint8_t *restrict mask, const uint8_t *restrict source)
+{
+    uint8_t cover[4 * CHUNK];
+
+    for (size_t col = 0; col < CHUNK; col++)
+        for (size_t byte = 0; byte < 4; byte++)
+            cover[4 * col + byte] = mask[col];
+    for (size_t byte = 0; byte < 4 * CHUNK; byte++)
+        to[byte] = (uint8_t)(share(source[byte], cover[byte]) + share(to[byte], 255u - cover[byte]));
+}
+
+/* As blend_row, for pixels whose fourth byte counts as 255. */
+static void blend_opaque_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t cols,
+                             const uint8_t *restrict row, size_t width, size_t place)
+{
+    uint8_t source[4 * CHUNK], last[4 * CHUNK], last_mask[CHUNK];
+
+    for (size_t col = 0; col < cols; col += CHUNK) {
+        const size_t count = cols - col < CHUNK ? cols - col : CHUNK;
+        if (col == 0 || width > 1)
+            for (size_t at = 0; at < CHUNK; at++) {
+                spicemig_store(source + 4 * at, spicemig_load(row + 4 * place) | UINT32_C(0xff000000));
+                place = place + 1 < width ? place + 1 : 0;
+            }
+        if (count == CHUNK) {
+            if (!covers_nothing(mask + col))
+                blend_chunk(to + 4 * col, mask + col, source);
+            continue;
+        }
+        memset(last, 0, sizeof last);
+        memset(last_mask, 0, sizeof last_mask);
+        memcpy(last, to + 4 * col, 4 * count);
+        memcpy(last_mask, mask + col, count);
+        blend_chunk(last, last_mask, source);
+        memcpy(to + 4 * col, last, 4 * count);
+    }
+}
+
 void spicemig_blend_mask(uint8_t *restrict dst, ptrdiff_t stride, size_t rows, size_t cols,
                          const uint8_t *restrict mask, ptrdiff_t mask_stride, struct spicemig_tile tile,
-                         uint32_t opaque)
+                         int has_alpha)
 {
     for (size_t row = 0; row < rows; row++) {
-        blend_row(dst + (ptrdiff_t)row * stride, mask + (ptrdiff_t)row * mask_stride, cols,
-                  tile.pixels + (ptrdiff_t)tile.y * tile.stride, tile.width, tile.x, opaque);
+        const uint8_t *line = tile.pixels + (ptrdiff_t)tile.y * tile.stride;
+        (has_alpha ? blend_row : blend_opaque_row)(dst + (ptrdiff_t)row * stride,
+                                                   mask + (ptrdiff_t)row * mask_stride, cols, line,
+                                                   tile.width, tile.x);
         if (++tile.y == tile.height)
             tile.y = 0;
     }

@@ -7,8 +7,13 @@ Source: spice-common 0.42, canvas_base.c; pixman 0.42, pixman-combine32.c.
 
 from __future__ import annotations
 
+import struct
+
 from spicemig.devices.raster.reference import SIZE_LIMIT, Buffer, _bytes, _inside
 from spicemig.devices.raster.reference_rops import _Tile
+
+GLYPH_LIMIT = 65535  # pixels of its sides
+GLYPH_PLACE_LIMIT = 2**33  # more than the sum of two places in 32 bits
 
 
 def _coverage(line: bytes, bits: int, col: int, below: int) -> int:
@@ -23,38 +28,46 @@ def _coverage(line: bytes, bits: int, col: int, below: int) -> int:
     return max(below, byte << 4) & 255  # so below counts only beside an empty left pixel, as at the client
 
 
-def add_glyph(
-    mask: Buffer, cols: int, rows: int, left: int, top: int, data: Buffer, bits: int, width: int, height: int
-) -> None:
+def add_glyphs(mask: Buffer, cols: int, rows: int, places: Buffer, data: Buffer, bits: int) -> None:
     """
-    Add a glyph of 1, 4 or 8 bits for a pixel to a mask of ``rows`` rows of ``cols`` bytes.
+    Add glyphs of 1, 4 or 8 bits for a pixel to a mask of ``rows`` rows of ``cols`` bytes.
 
-    Its top left pixel goes to (``left``, ``top``); what is outside the mask is
-    left out. Its rows begin at bytes, and the last one is the top one. Of 8 bits,
-    all rows are one lower than that and the lowest is lost, as at the client,
-    whose top row is what happens to lie behind the glyph.
+    ``places`` has for each glyph four numbers of 64 bits: where its top left pixel
+    goes, its width and its height. What is outside the mask is left out. The data
+    of glyphs follow each other; rows begin at bytes, and the last one of a glyph is
+    its top one. Of 8 bits, all rows are one lower than that and the lowest is lost,
+    as at the client, whose top row is what happens to lie behind the glyph.
     """
-    to, source = _bytes(mask), _bytes(data)
-    sizes = (cols, rows, width, height)
-    if not all(0 <= size <= SIZE_LIMIT for size in sizes) or cols * rows > len(to):
+    to, source, table = _bytes(mask), _bytes(data), _bytes(places)
+    if not all(0 <= size <= SIZE_LIMIT for size in (cols, rows)) or cols * rows > len(to):
         raise ValueError("mask: too small")
-    if not (abs(left) <= SIZE_LIMIT and abs(top) <= SIZE_LIMIT):
-        raise ValueError("glyph: too far away")
     if bits not in (1, 4, 8):
         raise ValueError(f"bits: there are no glyphs of {bits} bits")
-    stride = (width * bits + 7) // 8
-    if stride * height > len(source):
-        raise ValueError("data: too short")
+    if len(table) % 32:
+        raise ValueError("places: not a whole number of glyphs")
+    glyphs = []
+    start = 0
+    for x, y, width, height in struct.iter_unpack("=4q", table):
+        if not (0 <= width <= GLYPH_LIMIT and 0 <= height <= GLYPH_LIMIT):
+            raise ValueError("places: a glyph of that size is not possible")
+        if abs(x) > GLYPH_PLACE_LIMIT or abs(y) > GLYPH_PLACE_LIMIT:
+            raise ValueError("places: too far away")
+        stride = (width * bits + 7) // 8
+        glyphs.append((x, y, width, height, stride, start))
+        start += stride * height
+        if start > len(source):
+            raise ValueError("data: too short")
     if getattr(mask, "obj", mask) is getattr(data, "obj", data):
         raise ValueError("src: shares memory with dst")
-    for row in range(max(0, -top), min(height, rows - top)):
-        of = height - row if bits == 8 else height - 1 - row
-        if of == height:
-            continue
-        line = bytes(source[of * stride : (of + 1) * stride])
-        for col in range(max(0, -left), min(width, cols - left)):
-            place = (top + row) * cols + left + col
-            to[place] = _coverage(line, bits, col, to[place])
+    for left, top, width, height, stride, start in glyphs:
+        for row in range(max(0, -top), min(height, rows - top)):
+            of = height - row if bits == 8 else height - 1 - row
+            if of == height:
+                continue
+            line = bytes(source[start + of * stride : start + (of + 1) * stride])
+            for col in range(max(0, -left), min(width, cols - left)):
+                place = (top + row) * cols + left + col
+                to[place] = _coverage(line, bits, col, to[place])
 
 
 def _times(one: int, other: int) -> int:

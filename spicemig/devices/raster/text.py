@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from spicemig.devices.raster.brush import Paint, paint_boxes, paint_of
 from spicemig.devices.raster.clip import Box, drawn_boxes
 from spicemig.devices.raster.formats import SIXTEEN_BITS, settle, solid
-from spicemig.devices.raster.kernels import PUT, add_glyph, blend_mask
+from spicemig.devices.raster.kernels import PUT, add_glyphs, blend_mask
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.enums import BrushType, Ropd, StringFlags, SurfaceFormat
 from spicemig.wire.messages.display import DrawText
 
+_PLACE = struct.Struct("=4q")
 _BITS = {StringFlags.RASTER_A1: 1, StringFlags.RASTER_A4: 4, StringFlags.RASTER_A8: 8}
 _DEPTHS = StringFlags.RASTER_A1 | StringFlags.RASTER_A4 | StringFlags.RASTER_A8
 
@@ -36,17 +38,19 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
             paint_boxes(surface, parts, paint_of(message.back_brush, surface, surfaces), PUT)
     if message.fore_brush.type == BrushType.NONE:
         return
-    glyphs = [(_box_of(glyph), glyph) for glyph in message.str.glyphs or ()]
-    whole = _around([box for box, _glyph in glyphs])
+    glyphs = message.str.glyphs or ()
+    places = [_place_of(glyph) for glyph in glyphs]
+    whole = _around(places)
     drawn = _around(boxes).within(whole)
     if not drawn:
         return
     mask = bytearray(drawn.cols * drawn.rows)
     bits = _BITS[StringFlags(message.str.flags) & _DEPTHS]
-    for box, glyph in glyphs:
-        if box.within(drawn):
-            place = (box.left - drawn.left, box.top - drawn.top)
-            add_glyph(mask, drawn.cols, drawn.rows, *place, glyph.data, bits, glyph.width, glyph.height)
+    table = b"".join(
+        _PLACE.pack(left - drawn.left, top - drawn.top, right - left, bottom - top)
+        for left, top, right, bottom in places
+    )
+    add_glyphs(mask, drawn.cols, drawn.rows, table, b"".join(glyph.data for glyph in glyphs), bits)
     paint = _fore_paint(message.fore_brush, whole, surface, surfaces)
     parts = [part for box in boxes if (part := box.within(drawn))]
     for part in parts:
@@ -64,18 +68,18 @@ def _fore_paint(brush: Any, whole: Box, surface: Surface, surfaces: Mapping[int,
     return replace(paint, x=paint.x + whole.left, y=paint.y + whole.top)
 
 
-def _box_of(glyph: Any) -> Box:
-    """Where a glyph is drawn."""
-    left = glyph.render_pos.x + glyph.glyph_origin.x
-    top = glyph.render_pos.y + glyph.glyph_origin.y
-    return Box(left, top, left + glyph.width, top + glyph.height)
+def _place_of(glyph: Any) -> tuple[int, int, int, int]:
+    """Where a glyph is drawn: left, top, right, bottom."""
+    render, origin = glyph.render_pos, glyph.glyph_origin
+    left, top = render.x + origin.x, render.y + origin.y
+    return left, top, left + glyph.width, top + glyph.height
 
 
-def _around(boxes: list[Box]) -> Box:
+def _around(places: Sequence[tuple[int, int, int, int]]) -> Box:
     """The smallest box with all of these in it; of none, an empty one."""
-    if not boxes:
+    if not places:
         return Box(0, 0, 0, 0)
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    lefts, tops, rights, bottoms = zip(*places, strict=True)
     return Box(min(lefts), min(tops), max(rights), max(bottoms))
 
 
