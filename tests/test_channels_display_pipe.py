@@ -116,7 +116,7 @@ class CoverTests(SynchronousTestCase):
     def test_commands_stay(self):
         """Messages that are no drawings keep their place."""
         self.draw(fill(0, 0, 10, 10))
-        self.pipe.command("mark")
+        self.pipe.command(Command("mark"))
         self.draw(fill(0, 0, 10, 10))
         self.assertEqual(boxes(self.pipe), [None, (0, 0, 10, 10)])
 
@@ -128,7 +128,7 @@ class LimitTests(SynchronousTestCase):
         """Too many waiting drawables become regions that are owed."""
         self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 3)
         pipe = DisplayPipe()
-        pipe.command("create")
+        pipe.command(Command("create"))
         for x in range(4):
             pipe.draw(waiting(fill(x, 0, x + 2, 1)))
         self.assertEqual(boxes(pipe), [None])
@@ -144,6 +144,63 @@ class LimitTests(SynchronousTestCase):
         pipe.draw(waiting(copy(4, 0, 8, 4, image)))
         self.assertEqual(len(pipe), 0)
         self.assertTrue(pipe.owed)
+
+    def test_given_up_and_destroyed(self):
+        """Nothing is owed of a surface that is destroyed further on; made again, it counts anew."""
+        self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 3)
+        pipe = DisplayPipe()
+        pipe.draw(waiting(fill(0, 0, 10, 10, surface=1)))
+        pipe.draw(waiting(copy(0, 0, 5, 5, of_surface(1))))
+        pipe.destroy(1)
+        pipe.command(Command("destroy", 1, ends=True))
+        pipe.command(Command("create", 1, makes=True))
+        pipe.draw(waiting(fill(3, 3, 4, 4, surface=1)))
+        pipe.draw(waiting(fill(7, 7, 8, 8)))
+        self.assertEqual(dict(pipe.owed), {0: [rect(0, 0, 5, 5), rect(7, 7, 8, 8)], 1: [rect(3, 3, 4, 4)]})
+
+    def come_and_go(self, pipe, surface, *made_of_it):
+        """A surface is made, drawn on, read, and destroyed."""
+        pipe.command(Command("create", surface, makes=True))
+        pipe.draw(waiting(fill(0, 0, 10, 10, surface=surface)))
+        for message in made_of_it:
+            pipe.draw(waiting(message))
+        pipe.destroy(surface)
+        pipe.command(Command("destroy", surface, ends=True))
+
+    def test_surfaces_that_nobody_saw(self):
+        """Surfaces that come and go while a client does not read are left out."""
+        pipe = DisplayPipe()
+        pipe.command(Command("create", 0, makes=True))
+        for number in range(5000):
+            self.come_and_go(pipe, number % 1000 + 1)
+        self.assertLess(len(pipe), 2 * display_pipe.FEW_COMMANDS)
+        self.assertEqual(pipe.entries[0].message, "create")
+        self.assertFalse(pipe.owed)
+
+    def test_surfaces_that_were_read(self):
+        """So are those from which something was copied; where it went is owed."""
+        pipe = DisplayPipe()
+        for number in range(5000):
+            self.come_and_go(pipe, 1, copy(number % 30, number % 20, 50, 50, of_surface(1)))
+        self.assertLess(len(pipe), 4 * display_pipe.FEW_COMMANDS)
+
+    def test_screens_that_nobody_saw(self):
+        """A screen that comes and goes takes its mark along; the one that is there keeps it."""
+        pipe = DisplayPipe()
+        for number in range(5000):
+            pipe.command(Command(f"create {number}", 0, makes=True))
+            pipe.command(Command("mark", 0))
+            if number < 4999:
+                pipe.command(Command("destroy", 0, ends=True))
+        self.assertLess(len(pipe), 2 * display_pipe.FEW_COMMANDS)
+        self.assertEqual([entry.message for entry in pipe.entries[-2:]], ["create 4999", "mark"])
+
+    def test_replaced(self):
+        """Of messages that replace each other the last one waits."""
+        pipe = DisplayPipe()
+        for number in range(1000):
+            pipe.replace(number)
+        self.assertEqual([entry.message for entry in pipe.entries], [999])
 
     def test_counts_follow(self):
         """What was sent or covered does not count any more."""

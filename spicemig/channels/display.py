@@ -58,6 +58,7 @@ from spicemig.wire.messages import display
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
 PIXEL_BYTES = 4  # of any surface
+PRIMARY = 0  # the id of the surface that is the screen
 BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
 MAX_FLUSH_BYTES = (
     1024 * 1024
@@ -187,30 +188,29 @@ class DisplayCore(ChannelCore):
         self._surfaces[surface.id] = SurfaceAtClient(
             id=surface.id, width=surface.width, height=surface.height, format=surface.format
         )
-        self.pipe.command(
-            display.SurfaceCreate(
-                surface_id=surface.id,
-                width=surface.width,
-                height=surface.height,
-                format=surface.format,
-                flags=SurfaceFlags.PRIMARY if primary else 0,
-            )
+        message = display.SurfaceCreate(
+            surface_id=surface.id,
+            width=surface.width,
+            height=surface.height,
+            format=surface.format,
+            flags=SurfaceFlags.PRIMARY if primary else 0,
         )
+        self.pipe.command(Command(message, surface.id, makes=True))
 
     def surface_destroyed(self, surface_id: int) -> None:
         """The surface goes, with what nobody has read from it."""
         if self._surfaces.pop(surface_id, None) is not None:
             self.pipe.destroy(surface_id)
-            self.pipe.command(display.SurfaceDestroy(surface_id=surface_id))
+            self.pipe.command(Command(display.SurfaceDestroy(surface_id=surface_id), surface_id, ends=True))
 
     def mark(self) -> None:
         """The primary surface may be shown now."""
-        self.pipe.command(display.Mark())
+        self.pipe.command(Command(display.Mark(), PRIMARY))
 
     def monitors(self, config: Any) -> None:
         """Where on the primary surface the heads are."""
         if DisplayCap.MONITORS_CONFIG in self.caps:
-            self.pipe.command(config)
+            self.pipe.replace(config)
 
     def drawables(self, batch: Iterable[Any]) -> None:
         """

@@ -9,7 +9,7 @@ owed: those parts of the surfaces are sent as pixels once the client has caught 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from spicemig.wire.drawing import Rect
 
 MAX_WAITING_DRAWABLES = 512  # per client
 MAX_WAITING_BYTES = 64 * 1024 * 1024  # of the pixels that they hold, per client
+FEW_COMMANDS = 256  # waiting per client; with more, surfaces that come and go unseen are left out
 MAX_OWED_RECTS = 32  # per surface; more become one rectangle around them all
 
 COPY_BITS = 104  # the number of the message that copies inside its surface
@@ -111,9 +112,12 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """A message that is not a drawing, in its place among them."""
+    """A message that is not a drawing, in its place among them; ``surface`` is the one it is about."""
 
     message: Any
+    surface: int | None = None
+    makes: bool = False
+    ends: bool = False
 
 
 Entry = Waiting | Command
@@ -183,12 +187,28 @@ class DisplayPipe:
         self.dropped = 0  # drawables that were covered before they were sent
         self._drawables = 0
         self._weight = 0
+        self._many_commands = FEW_COMMANDS
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def command(self, message: Any) -> None:
-        """Send a message after what is waiting."""
+    def command(self, command: Command) -> None:
+        """Send it after what is waiting."""
+        self.entries.append(command)
+        if len(self.entries) - self._drawables > self._many_commands:
+            self._leave_out_unseen()
+            if len(self.entries) - self._drawables > self._many_commands:
+                self.collapse()
+                self._leave_out_unseen()
+            self._many_commands = max(FEW_COMMANDS, 2 * len(self.entries))
+
+    def replace(self, message: Any) -> None:
+        """Send a message that makes earlier ones of its kind pointless."""
+        self.entries = [
+            entry
+            for entry in self.entries
+            if isinstance(entry, Waiting) or type(entry.message) is not type(message)
+        ]
         self.entries.append(Command(message))
 
     def draw(self, waiting: Waiting) -> None:
@@ -210,24 +230,50 @@ class DisplayPipe:
 
     def collapse(self) -> None:
         """Give up the waiting drawables and owe what they touch."""
-        for entry in self.entries:
-            if isinstance(entry, Waiting) and not entry.snapshot:
-                self.owe(entry)
-        self.entries = [e for e in self.entries if isinstance(e, Command) or e.snapshot]
-        self._drawables = self._weight = 0
+        self._give_up(lambda waiting: not waiting.snapshot)
 
     def collapse_all(self) -> None:
         """As :meth:`collapse`, and the pixels that wait, too; only commands stay."""
-        for entry in self.entries:
-            if isinstance(entry, Waiting):
-                self.owe(entry)
-        self.entries = [e for e in self.entries if isinstance(e, Command)]
+        self._give_up(lambda waiting: True)
+
+    def _give_up(self, chosen: Callable[[Waiting], bool]) -> None:
+        """Owe what these drawables touch, but for surfaces that are gone by the end of the pipe."""
+        entries, self.entries = self.entries, []
         self._drawables = self._weight = 0
+        last = {
+            entry.surface: index
+            for index, entry in enumerate(entries)
+            if isinstance(entry, Command) and entry.ends
+        }
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Command) or not chosen(entry):
+                self.entries.append(entry)
+            elif index > last.get(entry.surface, -1):
+                self.owe(entry)
 
     def destroy(self, surface: int) -> None:
         """The surface goes: what is drawn on it is not needed unless somebody reads it."""
         self.owed.forget(surface)
         self._drop(surface, None)
+
+    def _leave_out_unseen(self) -> None:
+        """Forget surfaces that come and go while they wait, unless something is made of them."""
+        begun: dict[int | None, int] = {}
+        unseen: set[int] = set()
+        for index, entry in enumerate(self.entries):
+            if isinstance(entry, Waiting):
+                for surface in entry.reads - {entry.surface}:
+                    begun.pop(surface, None)
+            elif entry.makes:
+                begun[entry.surface] = index
+            elif entry.ends and entry.surface in begun:
+                first = begun.pop(entry.surface)
+                unseen |= {n for n in range(first, index + 1) if self.entries[n].surface == entry.surface}
+        for index in unseen:
+            entry = self.entries[index]
+            if isinstance(entry, Waiting):
+                self._uncount(entry)
+        self.entries = [entry for index, entry in enumerate(self.entries) if index not in unseen]
 
     def pop(self) -> Entry:
         """The first entry, to be sent now."""
