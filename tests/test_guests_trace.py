@@ -166,6 +166,15 @@ class PlayingTests(TraceGuestCase):
         self.clock.advance(2)
         self.assertEqual(guest.describe()["commands"], 2)
 
+    def test_late(self) -> None:
+        """A host that was busy for long does not hurry through all that it missed."""
+        guest, _device = self.power_on(speed="real")
+        self.clock.tick()
+        self.patch(trace, "LATE_SECONDS", 0.01)
+        self.clock.advance(60)
+        self.assertFalse(guest.describe()["ended"])
+        self.assertLess(guest.describe()["commands"], COMMANDS // 2)
+
     def test_loop(self) -> None:
         """A trace that loops begins again from nothing."""
         once = self.unmoved()

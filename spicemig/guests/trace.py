@@ -28,6 +28,7 @@ from spicemig.wire.declare import Fixed, record, u8, u16, u32, u64
 STATE_VERSION = 1
 SLICE_SECONDS = 0.004  # of work, before others may do theirs
 SLICE_COMMANDS = 1024
+LATE_SECONDS = 0.25  # what is later than this stays late: it does not hurry through later pauses
 
 
 def read_speed(text: str) -> float:
@@ -208,6 +209,8 @@ class TraceGuest:
             wait = self._began + due_ns / 1e9 / self.speed - now
             if wait > 0:
                 return wait
+            if wait < -LATE_SECONDS:
+                self._began -= wait + LATE_SECONDS
             self._player.play(record)
             self._next = None
             self._commands += record.is_command

@@ -38,7 +38,7 @@ def paced(trace: Path, out: Path, stops: dict[int, float], step_seconds: float) 
     """
     Write a trace anew with another pace.
 
-    Between records are ``step_seconds``, and behind the command with a number in
+    Between commands are ``step_seconds``, and behind the command with a number in
     ``stops`` there are so many seconds more.
     """
     reader = TraceReader(trace)
@@ -47,7 +47,7 @@ def paced(trace: Path, out: Path, stops: dict[int, float], step_seconds: float) 
     with open(out, "wb") as file:
         file.write(HEAD.write())
         for counter, record in enumerate(reader):
-            now += int(step_seconds * 1e9)
+            now += int(record.is_command * step_seconds * 1e9)
             file.writelines(write_record(counter, now, record.value))
             if not attached and isinstance(record.value, DeviceCall) and record.value.primary is not None:
                 attached = True
