@@ -14,6 +14,11 @@ struct run {
     size_t cols, first; /* how many before it repeats; where it starts */
 };
 
+static size_t smaller(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
 /* Row y of the tile; spare has room for RUN_PIXELS. */
 static struct run run_of(const struct spicemig_tile *tile, size_t y, uint8_t *spare)
 {
@@ -24,20 +29,17 @@ static struct run run_of(const struct spicemig_tile *tile, size_t y, uint8_t *sp
         return run;
     run.pixels = spare;
     run.cols = RUN_PIXELS / tile->width * tile->width;
-    for (size_t col = 0; col < run.cols; col += tile->width)
-        memcpy(spare + 4 * col, row, 4 * tile->width);
+    memcpy(spare, row, 4 * tile->width);
+    for (size_t done = tile->width; done < run.cols; done *= 2)
+        memcpy(spare + 4 * done, spare, 4 * smaller(done, run.cols - done));
     return run;
-}
-
-static size_t smaller(size_t one, size_t other)
-{
-    return one < other ? one : other;
 }
 
 void spicemig_tile_rect(uint8_t *restrict dst, ptrdiff_t stride, size_t rows, size_t cols,
                         struct spicemig_tile tile, unsigned rop)
 {
     uint8_t spare[4 * RUN_PIXELS];
+    struct run run = run_of(&tile, tile.y, spare);
     size_t y = tile.y;
 
     for (size_t row = 0; row < rows; row++, y = y + 1 < tile.height ? y + 1 : 0) {
@@ -46,7 +48,9 @@ void spicemig_tile_rect(uint8_t *restrict dst, ptrdiff_t stride, size_t rows, si
             memcpy(to, to - (ptrdiff_t)tile.height * stride, 4 * cols);
             continue;
         }
-        struct run run = run_of(&tile, y, spare);
+        if (tile.height > 1)
+            run = run_of(&tile, y, spare);
+        run.first = tile.x;
         for (size_t col = 0; col < cols; run.first = 0) {
             const size_t count = smaller(run.cols - run.first, cols - col);
             spicemig_rop_line(to + 4 * col, run.pixels + 4 * run.first, count, rop);
@@ -95,12 +99,15 @@ void spicemig_rop3_rect(uint8_t *restrict dst, ptrdiff_t dst_stride,
 {
     const struct terms terms = terms_of(code);
     uint8_t spare[4 * RUN_PIXELS];
+    struct run run = run_of(&tile, tile.y, spare);
     size_t y = tile.y;
 
     for (size_t row = 0; row < rows; row++, y = y + 1 < tile.height ? y + 1 : 0) {
         uint8_t *to = dst + (ptrdiff_t)row * dst_stride;
         const uint8_t *from = src + (ptrdiff_t)row * src_stride;
-        struct run run = run_of(&tile, y, spare);
+        if (tile.height > 1)
+            run = run_of(&tile, y, spare);
+        run.first = tile.x;
         for (size_t col = 0; col < cols; run.first = 0) {
             const size_t count = smaller(run.cols - run.first, cols - col);
             rop3_line(to + 4 * col, from + 4 * col, run.pixels + 4 * run.first, count, terms);
