@@ -17,7 +17,7 @@ from spicemig.wire.drawing import DrawBase, Rect
 from spicemig.wire.enums import BitmapFormat, ImageScaleMode, SurfaceFormat
 from spicemig.wire.messages.display import DrawCopy
 
-BITS = {
+BITS: dict[int, int] = {
     SurfaceFormat.A1: 1,
     SurfaceFormat.A8: 8,
     SurfaceFormat.RGB555: 16,
@@ -37,7 +37,10 @@ _BITMAPS = {
 
 def row_bytes(format: int, width: int) -> int:
     """How much memory a row needs; ``ValueError`` if there is no such format."""
-    return (width * BITS[SurfaceFormat(format)] + 7) // 8
+    bits = BITS.get(format)
+    if bits is None:
+        raise ValueError(f"{format} is not a format of surfaces")
+    return (width * bits + 7) // 8
 
 
 def put_contents(
@@ -111,7 +114,7 @@ def write_area(surface: Surface, area: Rect, format: int, stride: int, memory: m
     ``memory`` has ``|stride|`` bytes for each row of the surface, the bottom row first
     if ``stride`` is negative.
     """
-    bits = BITS[SurfaceFormat(format)]
+    bits = BITS[format]
     left, right = area.left, area.right
     if bits == 1:  # whole bytes
         left, right = left & ~7, min(-(-right // 8) * 8, surface.width)

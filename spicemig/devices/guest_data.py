@@ -169,7 +169,8 @@ class GuestData:
                 f"a bitmap of {bitmap.x} by {bitmap.y} pixels, {bitmap.stride} bytes a row, "
                 f"format {bitmap.format}, is not possible"
             )
-        palette_id, palette = 0, ()
+        palette_id = 0
+        palette: tuple[int, ...] = ()
         if bitmap.palette_address:
             palette_id, palette = self._palette(bitmap.palette_address)
         elif bits in _INDEXED_BITS and not is_mask and bitmap.format != BitmapFormat.BIT8_A:

@@ -70,7 +70,6 @@ from spicemig.devices.guest_layout import (
     size_of,
 )
 from spicemig.devices.memory import SLOT_GENERATION_BITS, SLOT_ID_BITS, Bar
-from spicemig.errors import GuestError
 from spicemig.wire.drawing import Brush, Clip, LineAttr, Path, Point, Point16, QMask, Rect, String, Transform
 from spicemig.wire.enums import BrushType, ClipType, CompositeFlags, ImageType, SurfaceFormat
 from spicemig.wire.messages.display import DrawComposite, MonitorsConfig
@@ -80,6 +79,10 @@ SMALLEST_BLOCK = 64
 _GIVEN = CompositeFlags.HAS_MASK | CompositeFlags.HAS_SRC_TRANSFORM | CompositeFlags.HAS_MASK_TRANSFORM
 _NUMBERS = {message: number for number, (_layout, message) in OPERATIONS.items()}
 _NOTHING = Rect(0, 0, 0, 0)
+
+
+class DriverError(Exception):
+    """The driver itself cannot go on: it has no memory, no room, or has lost count."""
 
 
 class Memory:
@@ -245,12 +248,12 @@ class GuestDriver:
     # rings
 
     def push(self, address: int, kind: int, ring_offset: int = COMMAND_RING_OFFSET) -> None:
-        """Put a command into a ring; raises :class:`GuestError` if there is no room."""
+        """Put a command into a ring; raises :class:`DriverError` if there is no room."""
         ring = self.header[ring_offset:]
         _items, prod, notify_on_prod, cons, _notify_on_cons = struct.unpack_from("<5I", ring)
         if prod - cons & 0xFFFFFFFF == COMMAND_RING_ITEMS:
             struct.pack_into("<I", ring, 16, cons + 1 & 0xFFFFFFFF)
-            raise GuestError("the ring is full")
+            raise DriverError("the ring is full")
         item = RING_HEADER_BYTES + prod % COMMAND_RING_ITEMS * 16
         struct.pack_into("<QII", ring, item, address, kind, 0)
         prod = prod + 1 & 0xFFFFFFFF
@@ -267,6 +270,8 @@ class GuestDriver:
             (id,) = struct.unpack_from("<Q", ring, RING_HEADER_BYTES + cons % RELEASE_RING_ITEMS * 8)
             while id:
                 self.released.append(id)
+                if id not in self._resources:
+                    raise DriverError(f"there is no resource {id}")
                 blocks = self._resources.pop(id)
                 memory, address, _size = blocks[0]
                 (id,) = struct.unpack_from("<Q", memory.view(address, 8))
@@ -286,12 +291,14 @@ class GuestDriver:
     def _alloc(self, size: int, memory: Memory | None = None) -> int:
         memory = memory or self.main
         address = memory.take(size)
-        if address is None:
-            self.card.write(Port.NOTIFY_OOM)
-            self.collect()
-            address = memory.take(size)
+        for _try in range(2):
             if address is None:
-                raise MemoryError("no device memory is left")
+                self.collect()
+                self.card.write(Port.NOTIFY_OOM)
+                self.collect()
+                address = memory.take(size)
+        if address is None:
+            raise DriverError("no device memory is left")
         self._blocks.append((memory, address, size))
         return address
 
