@@ -6,27 +6,53 @@
 
 #include "rop.h"
 
-static inline uint8_t larger(uint8_t one, unsigned other)
+static inline uint8_t larger(uint8_t one, uint8_t other)
 {
-    return other > one ? (uint8_t)other : one;
+    return other > one ? other : one;
+}
+
+static inline void add_bit(uint8_t *mask, const uint8_t *line, int64_t col)
+{
+    *mask |= (uint8_t)-((line[col / 8] >> (7 - col % 8)) & 1);
+}
+
+/* A pixel of the left half of a byte. */
+static inline void add_left(uint8_t *mask, uint8_t pair)
+{
+    *mask = larger(*mask, pair & 0xf0);
+}
+
+/* One of the right half; clients let what is below it count only beside an empty left one. */
+static inline void add_right(uint8_t *mask, uint8_t pair)
+{
+    const uint8_t right = (uint8_t)(pair << 4);
+    *mask = pair > 15 ? right : larger(*mask, right);
 }
 
 static void add_row(uint8_t *restrict mask, const uint8_t *restrict line, unsigned bits, int64_t first,
                     int64_t end)
 {
+    int64_t col = first;
+
     switch (bits) {
     case 1:
-        for (int64_t col = first; col < end; col++)
-            if ((line[col / 8] >> (7 - col % 8)) & 1u)
-                mask[col - first] = 255;
+        for (; col < end; col++)
+            add_bit(mask + col - first, line, col);
         break;
-    case 4: /* clients let what is below a right pixel count only beside an empty left one */
-        for (int64_t col = first; col < end; col++)
-            mask[col - first] =
-                larger(mask[col - first], col % 2 ? (unsigned)line[col / 2] << 4 : line[col / 2] & 0xf0u);
+    case 4:
+        if (col % 2 && col < end) {
+            add_right(mask, line[col / 2]);
+            col++;
+        }
+        for (; col + 1 < end; col += 2) {
+            add_left(mask + col - first, line[col / 2]);
+            add_right(mask + col - first + 1, line[col / 2]);
+        }
+        if (col < end)
+            add_left(mask + col - first, line[col / 2]);
         break;
     default:
-        for (int64_t col = first; col < end; col++)
+        for (; col < end; col++)
             mask[col - first] = larger(mask[col - first], line[col]);
         break;
     }
@@ -56,42 +82,7 @@ void spicemig_add_glyphs(struct spicemig_cover cover, const struct spicemig_plac
     }
 }
 
-/* Of four bytes the product with a fraction of 255 each, rounded; two bytes at a time. */
-static inline uint32_t times(uint32_t pixel, uint32_t fraction)
-{
-    uint32_t even = (pixel & 0xff00ffu) * fraction + 0x800080u;
-    uint32_t odd = ((pixel >> 8) & 0xff00ffu) * fraction + 0x800080u;
-
-    even = ((even + ((even >> 8) & 0xff00ffu)) >> 8) & 0xff00ffu;
-    odd = (odd + ((odd >> 8) & 0xff00ffu)) & 0xff00ff00u;
-    return even | odd;
-}
-
-/* Of four bytes the sum, 255 at most. */
-static inline uint32_t plus(uint32_t one, uint32_t other)
-{
-    uint32_t even = (one & 0xff00ffu) + (other & 0xff00ffu);
-    uint32_t odd = ((one >> 8) & 0xff00ffu) + ((other >> 8) & 0xff00ffu);
-
-    even |= 0x1000100u - ((even >> 8) & 0xff00ffu); /* all ones where it went over */
-    odd |= 0x1000100u - ((odd >> 8) & 0xff00ffu);
-    return (even & 0xff00ffu) | (odd & 0xff00ffu) << 8;
-}
-
-static void blend_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t cols,
-                      const uint8_t *restrict row, size_t width, size_t place)
-{
-    for (size_t col = 0; col < cols; col++, to += 4) {
-        if (mask[col]) {
-            const uint32_t source = times(spicemig_load(row + 4 * place), mask[col]);
-            spicemig_store(to, plus(source, times(spicemig_load(to), 255 - (source >> 24))));
-        }
-        if (++place == width)
-            place = 0;
-    }
-}
-
-#define CHUNK 16 /* pixels */
+#define CHUNK 16 /* pixels that are blended at once */
 
 static int covers_nothing(const uint8_t *mask)
 {
@@ -101,35 +92,46 @@ static int covers_nothing(const uint8_t *mask)
     return (parts[0] | parts[1]) == 0;
 }
 
-static inline uint8_t share(unsigned byte, unsigned cover)
+/* The product of two fractions of 255, rounded. */
+static inline uint8_t times(unsigned one, unsigned other)
 {
-    const uint16_t product = (uint16_t)(byte * cover + 128);
+    const uint16_t product = (uint16_t)(one * other + 128);
     return (uint8_t)((uint16_t)(product + (product >> 8)) >> 8);
 }
 
-/* Where alpha is 255 everywhere, what is drawn and what was there share each byte. */
-static void blend_chunk(uint8_t *restrict to, const uint8_t *restrict mask, const uint8_t *restrict source)
+/* Each of four bytes gets the same value. */
+static inline uint32_t four_times(uint8_t byte)
 {
-    uint8_t cover[4 * CHUNK];
-
-    for (size_t col = 0; col < CHUNK; col++)
-        for (size_t byte = 0; byte < 4; byte++)
-            cover[4 * col + byte] = mask[col];
-    for (size_t byte = 0; byte < 4 * CHUNK; byte++)
-        to[byte] = (uint8_t)(share(source[byte], cover[byte]) + share(to[byte], 255u - cover[byte]));
+    return byte * UINT32_C(0x01010101);
 }
 
-/* As blend_row, for pixels whose fourth byte counts as 255. */
-static void blend_opaque_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t cols,
-                             const uint8_t *restrict row, size_t width, size_t place)
+static void blend_chunk(uint8_t *restrict to, const uint8_t *restrict mask, const uint8_t *restrict source)
 {
-    uint8_t source[4 * CHUNK], last[4 * CHUNK], last_mask[CHUNK];
+    uint8_t cover[4 * CHUNK], above[4 * CHUNK], left[4 * CHUNK];
+
+    for (size_t col = 0; col < CHUNK; col++)
+        spicemig_store(cover + 4 * col, four_times(mask[col]));
+    for (size_t byte = 0; byte < 4 * CHUNK; byte++)
+        above[byte] = times(source[byte], cover[byte]);
+    for (size_t col = 0; col < CHUNK; col++)
+        spicemig_store(left + 4 * col, ~four_times((uint8_t)(spicemig_load(above + 4 * col) >> 24)));
+    for (size_t byte = 0; byte < 4 * CHUNK; byte++) {
+        const uint8_t sum = (uint8_t)(above[byte] + times(to[byte], left[byte]));
+        to[byte] = sum < above[byte] ? 255 : sum; /* it went over */
+    }
+}
+
+/* A row of a tile of this width, beginning with the pixel at place; opaque is set in its pixels. */
+static void blend_row(uint8_t *restrict to, const uint8_t *restrict mask, size_t cols,
+                      const uint8_t *restrict row, size_t width, size_t place, uint32_t opaque)
+{
+    uint8_t source[4 * CHUNK], last[4 * CHUNK] = {0}, last_mask[CHUNK] = {0};
 
     for (size_t col = 0; col < cols; col += CHUNK) {
         const size_t count = cols - col < CHUNK ? cols - col : CHUNK;
         if (col == 0 || width > 1)
             for (size_t at = 0; at < CHUNK; at++) {
-                spicemig_store(source + 4 * at, spicemig_load(row + 4 * place) | UINT32_C(0xff000000));
+                spicemig_store(source + 4 * at, spicemig_load(row + 4 * place) | opaque);
                 place = place + 1 < width ? place + 1 : 0;
             }
         if (count == CHUNK) {
@@ -137,8 +139,6 @@ static void blend_opaque_row(uint8_t *restrict to, const uint8_t *restrict mask,
                 blend_chunk(to + 4 * col, mask + col, source);
             continue;
         }
-        memset(last, 0, sizeof last);
-        memset(last_mask, 0, sizeof last_mask);
         memcpy(last, to + 4 * col, 4 * count);
         memcpy(last_mask, mask + col, count);
         blend_chunk(last, last_mask, source);
@@ -151,10 +151,9 @@ void spicemig_blend_mask(uint8_t *restrict dst, ptrdiff_t stride, size_t rows, s
                          int has_alpha)
 {
     for (size_t row = 0; row < rows; row++) {
-        const uint8_t *line = tile.pixels + (ptrdiff_t)tile.y * tile.stride;
-        (has_alpha ? blend_row : blend_opaque_row)(dst + (ptrdiff_t)row * stride,
-                                                   mask + (ptrdiff_t)row * mask_stride, cols, line,
-                                                   tile.width, tile.x);
+        blend_row(dst + (ptrdiff_t)row * stride, mask + (ptrdiff_t)row * mask_stride, cols,
+                  tile.pixels + (ptrdiff_t)tile.y * tile.stride, tile.width, tile.x,
+                  has_alpha ? 0 : UINT32_C(0xff000000));
         if (++tile.y == tile.height)
             tile.y = 0;
     }
