@@ -67,12 +67,13 @@ def _safe(message: DrawRop3) -> DrawRop3 | None:
             return None
     brush = message.brush
     if brush.type == BrushType.PATTERN:
-        at, tile = brush.pattern.pos, brush.pattern.pat.value
+        pattern: Any = brush.pattern
+        at, tile = pattern.pos, pattern.pat.value
         if at.x > box.left or at.y > box.top:
             if not (tile.width > 0 and tile.height > 0):
                 return None
             x, y = box.left + (at.x - box.left) % -tile.width, box.top + (at.y - box.top) % -tile.height
-            brush = Brush(BrushType.PATTERN, pattern=Pattern(brush.pattern.pat, Point(x, y)))
+            brush = Brush(BrushType.PATTERN, pattern=Pattern(pattern.pat, Point(x, y)))
             return DrawRop3(
                 message.base, message.src_bitmap, area, brush, message.rop3, message.scale_mode, message.mask
             )

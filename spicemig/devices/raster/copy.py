@@ -96,7 +96,7 @@ def put_source(surface: Surface, boxes: Sequence[Box], source: Source, rop: int)
     dx, dy = source.area.left - source.whole.left, source.area.top - source.whole.top
     if not source.fits:
         there = Box(0, 0, source.pixels.width, source.pixels.height).moved(-dx, -dy)
-        boxes = [part for box in boxes if (part := box.within(there))]
+        boxes = [inside for box in boxes if (inside := box.within(there))]
     copy_boxes(surface, boxes, source.pixels, dx, dy, rop)
     if rop != PUT:
         settle(surface, boxes)
