@@ -27,7 +27,6 @@ from spicemig.devices.raster.opaque import is_opaque
 from spicemig.devices.raster.operations import OPERATIONS
 from spicemig.devices.raster.pending import Raster
 from spicemig.devices.raster.rop import truth_table
-from spicemig.devices.simpler import simpler
 from spicemig.devices.surfaces import Surface
 from spicemig.testing.drawings import Drawings
 from spicemig.wire.drawing import Brush, Clip, DrawBase, Pattern, Point, QMask, Rect
@@ -314,45 +313,6 @@ class OperationTests(ModelCase):
             scene = Scene.of(code, SURFACE_FORMATS[code % len(SURFACE_FORMATS)])
             self.check(scene, *self.ternary(scene, code))
 
-    def test_simpler(self):
-        """Ternary operations that clients do not know become others that draw the same."""
-        kinds = {DrawRop3: 0}
-        for code in range(256):
-            scene = Scene.of(code, SurfaceFormat.XRGB32)
-            message, combine = self.ternary(scene, code)
-            made = simpler(message)
-            kinds[type(made)] = kinds.get(type(made), 0) + 1
-            if made is None:
-                self.assertEqual(code, 0xAA)
-            else:
-                self.check(scene, made, combine)
-        self.assertEqual(kinds[DrawRop3], 218)
-
-    def test_simpler_pattern(self):
-        """A pattern that clients can draw starts neither right of the box nor below it."""
-        scene = Scene.of(1, SurfaceFormat.XRGB32)
-        paint = scene.brush()
-        while paint.type != BrushType.PATTERN or paint.pattern.pos.x <= 8:
-            paint = scene.brush()
-        image = scene.image(8, 8)
-        base = DrawBase(0, rect(3, 3, 11, 11))
-        told = DrawRop3(base, Placeholder(image), rect(0, 0, 8, 8), paint, 0x6C)
-        made = simpler(told)
-        self.assertLessEqual(made.brush.pattern.pos.x, 3)
-        self.assertLessEqual(made.brush.pattern.pos.y, 3)
-        other = Scene.of(1, SurfaceFormat.XRGB32)
-        for message, drawn in ((told, scene.surface), (made, other.surface)):
-            OPERATIONS[DrawRop3](drawn, message, {0: drawn})
-        self.assertEqual(scene.surface.pixels, other.surface.pixels)
-
-    def test_simpler_cut(self):
-        """What would make a client read beyond an image is not drawn."""
-        image = Scene.of(1, SurfaceFormat.XRGB32).image(8, 8)
-        paint = Brush(BrushType.SOLID, color=1)
-        for area in (rect(1, 0, 9, 8), rect(-1, 0, 7, 8), rect(0, 1, 8, 9), rect(0, -1, 8, 7)):
-            base = DrawBase(0, rect(3, 3, 11, 11))
-            self.assertIsNone(simpler(DrawRop3(base, Placeholder(image), area, paint, 0x6C)))
-
 
 class TwinDrawingTests(SynchronousTestCase):
     """Everything works without the extension, and gives the same pixels."""
@@ -585,7 +545,7 @@ class HostileTests(SynchronousTestCase):
         batch.append(message, effect)
         for drawable in batch:
             self.raster.add(drawable)
-        return next(iter(batch), None)
+        return next(iter(batch))
 
     def test_not_as_opaque_as_said(self):
         """A command that says it is opaque, and is not, hides nothing and says so no more."""

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from spicemig.devices.simpler import simpler
 from spicemig.wire.declare import Placeholder, catalogue
 from spicemig.wire.drawing import Rect
 
@@ -151,14 +150,7 @@ class Batch:
         return (Drawable(self, offset) for offset in self.index)
 
     def append(self, message: Any, effect: int = Effect.OPAQUE, mm_time: int = 0) -> None:
-        """
-        Add a display message; images in it are ``Placeholder(DeviceImage)``.
-
-        What clients cannot draw as it is comes as something simpler, see :mod:`spicemig.devices.simpler`.
-        """
-        message = simpler(message)
-        if message is None:
-            return
+        """Add a display message; images in it are ``Placeholder(DeviceImage)``."""
         body, pointers = message.pack_template()
         base = message.base
         offset = len(self.records)
