@@ -69,7 +69,7 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(len(peers[0]["display"].heard()), 30)
 
     def test_slow_client_is_painted(self):
-        """A client that reads nothing for long costs a bounded amount; then it gets the pixels as they are."""
+        """A client that reads nothing for long costs a bounded amount, then gets the pixels as they are."""
         peer = self.host.client()
         peer.ignore()
         peer["display"].pause()
