@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from spicemig.devices.drawables import Batch
 from spicemig.devices.interfaces import IDisplay, IGuest, IGuestMaker
 from spicemig.devices.qxl import QXLDevice
 from spicemig.devices.trace.player import Player
@@ -20,6 +21,9 @@ from spicemig.devices.trace.recorder import Recorder
 from spicemig.errors import GuestError, SpicemigError
 from spicemig.guests import registry, trace
 from spicemig.guests.trace import TraceGuest, TraceState, read_speed
+from spicemig.wire.drawing import Brush, DrawBase, Rect
+from spicemig.wire.enums import BrushType, Ropd
+from spicemig.wire.messages.display import DrawFill
 
 MIXED = Path(__file__).parent / "data" / "traces" / "mixed.trace.xz"
 COMMANDS = 384
@@ -408,5 +412,9 @@ class RecordingTests(TraceGuestCase):
         device = QXLDevice()
         for number, format in enumerate((1, 8, 16, 32, 80, 96)):
             device.create_surface(number, 9, 5, format)
+            fill = DrawFill(
+                DrawBase(number, Rect(1, 1, 4, 7)), Brush(BrushType.SOLID, color=0xFF5A), Ropd.OP_PUT
+            )
+            device.draw(Batch.of([fill]))
         again = self.replayed(bytes(self.record(device)[1]))
         self.assertEqual(picture(again)[1:], picture(device)[1:])

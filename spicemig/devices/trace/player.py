@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from typing import Any
 
 from twisted.logger import Logger
 
+from spicemig.devices.contents import put_contents, row_bytes
 from spicemig.devices.cursor import CursorHide, CursorMove, CursorReset, CursorSet, CursorTrail
-from spicemig.devices.drawables import Batch, DeviceImage, Effect, Placeholder
+from spicemig.devices.drawables import Batch, Effect
 from spicemig.devices.raster.operations import OPERATIONS
 from spicemig.devices.surfaces import PRIMARY
 from spicemig.devices.trace.drawings import images_of
@@ -27,8 +27,7 @@ from spicemig.devices.trace.records import (
     Update,
 )
 from spicemig.errors import WireError
-from spicemig.wire.drawing import DrawBase, Rect
-from spicemig.wire.enums import BitmapFormat, ImageScaleMode, SurfaceFormat
+from spicemig.wire.enums import BitmapFormat
 from spicemig.wire.messages.display import DrawCopy, Head, MonitorsConfig
 
 BATCH_COMMANDS = 64
@@ -44,14 +43,6 @@ _NAMES: dict[type, str] = {
     Update: "update",
     Message: "message",
     Nothing: "nop",
-}
-
-# In what format of a bitmap a surface keeps its pixels; others are converted.
-_CONTENTS_FORMATS = {
-    SurfaceFormat.XRGB32: BitmapFormat.BIT32,
-    SurfaceFormat.ARGB32: BitmapFormat.RGBA,
-    SurfaceFormat.RGB555: BitmapFormat.BIT16,
-    SurfaceFormat.A8: BitmapFormat.BIT8_A,
 }
 
 
@@ -148,50 +139,21 @@ class Player:
     def _create(self, made: CreateSurface) -> None:
         self.flush()
         try:
+            contents = None if made.contents is None else _put(made, made.contents)
             self.device.create_surface(made.id, made.width, made.height, made.format)
         except ValueError as error:
             self.not_drawn["surface_create"] += 1
             self._log.warn("surface {id} is not made: {error}", id=made.id, error=error)
             return
-        if made.contents is not None:
-            self._batch.append(_put(made, made.contents), Effect.OPAQUE)
+        if contents is not None:
+            self._batch.append(contents, Effect.OPAQUE)
             self.flush()
 
 
 def _put(made: CreateSurface, contents: Contents) -> DrawCopy:
-    """The command that puts these pixels on a new surface."""
-    format = _CONTENTS_FORMATS.get(SurfaceFormat(made.format))
-    stride, data = abs(contents.stride), contents.data
-    if format is None:
-        stride, data = _as_32_bits(made, stride, data)
-        format = BitmapFormat.RGBA if made.format == SurfaceFormat.A1 else BitmapFormat.BIT32
-    image = DeviceImage(made.width, made.height, format, stride, data, top_down=contents.stride > 0)
-    everything = Rect(0, 0, made.height, made.width)
-    return DrawCopy(
-        DrawBase(made.id, everything),
-        Placeholder(image),
-        everything,
-        scale_mode=ImageScaleMode.NEAREST,
+    stride = contents.stride
+    if abs(stride) < row_bytes(made.format, made.width):
+        raise ValueError(f"rows of {abs(stride)} bytes are too short")
+    return put_contents(
+        made.id, made.width, made.height, made.format, abs(stride), contents.data, top_down=stride > 0
     )
-
-
-def _as_32_bits(made: CreateSurface, stride: int, data: bytes) -> tuple[int, bytes]:
-    """Pixels of 565 or of one bit of alpha, as four bytes each."""
-    if made.format == SurfaceFormat.A1:
-        bits = (0, 0xFFFFFFFF)
-        pixels = [
-            bits[data[row * stride + x // 8] >> x % 8 & 1]
-            for row in range(made.height)
-            for x in range(made.width)
-        ]
-    else:
-        pixels = []
-        for row in range(made.height):
-            line = array("H", data[row * stride : row * stride + 2 * made.width])
-            pixels += [
-                (p >> 8 & 0xF8 | p >> 13) << 16
-                | (p >> 3 & 0xFC | p >> 9 & 3) << 8
-                | (p << 3 & 0xF8 | p >> 2 & 7)
-                for p in line
-            ]
-    return 4 * made.width, array("I", pixels).tobytes()

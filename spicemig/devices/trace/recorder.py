@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from typing import Any
 
 from zope.interface import implementer
 
+from spicemig.devices.contents import memory_row, row_bytes
 from spicemig.devices.cursor import CursorHide, CursorSet, CursorTrail
 from spicemig.devices.interfaces import IDisplay
-from spicemig.devices.surfaces import PIXEL_BYTES, Surface
+from spicemig.devices.surfaces import Surface
 from spicemig.devices.trace.commands import HEAD, write_record
 from spicemig.devices.trace.drawings import name_of
 from spicemig.devices.trace.records import (
@@ -23,7 +23,6 @@ from spicemig.devices.trace.records import (
     Draw,
     Value,
 )
-from spicemig.wire.enums import SurfaceFormat
 
 
 class TraceWriter:
@@ -125,32 +124,8 @@ def _described(surface: Surface, *, contents: bool) -> CreateSurface:
 
 def _contents_of(surface: Surface) -> Contents:
     """The pixels in the layout that the surface's format has in a guest's memory."""
-    match surface.format:
-        case SurfaceFormat.RGB555:
-            return _packed(surface, lambda p: p >> 9 & 0x7C00 | p >> 6 & 0x3E0 | p >> 3 & 0x1F)
-        case SurfaceFormat.RGB565:
-            return _packed(surface, lambda p: p >> 8 & 0xF800 | p >> 5 & 0x7E0 | p >> 3 & 0x1F)
-        case SurfaceFormat.A8:
-            rows = bytes(surface.pixels[PIXEL_BYTES - 1 :: PIXEL_BYTES])
-            return Contents(surface.width, rows)
-        case SurfaceFormat.A1:
-            return _bits(surface)
-    return Contents(surface.stride, bytes(surface.pixels))
-
-
-def _packed(surface: Surface, pack: Callable[[int], int]) -> Contents:
-    pixels = array("I", surface.pixels)
-    known = {pixel: pack(pixel) for pixel in set(pixels)}
-    return Contents(2 * surface.width, array("H", [known[pixel] for pixel in pixels]).tobytes())
-
-
-def _bits(surface: Surface) -> Contents:
-    """One bit of alpha for a pixel, the leftmost in the lowest bit; rows of whole bytes."""
-    stride = (surface.width + 7) // 8
-    data = bytearray(stride * surface.height)
-    alpha = surface.pixels[PIXEL_BYTES - 1 :: PIXEL_BYTES]
-    for place, value in enumerate(alpha):
-        if value & 0x80:
-            row, column = divmod(place, surface.width)
-            data[row * stride + column // 8] |= 1 << column % 8
-    return Contents(stride, bytes(data))
+    rows = (
+        memory_row(surface.format, bytes(surface.pixels[start : start + surface.stride]), surface.width)
+        for start in range(0, len(surface.pixels), surface.stride)
+    )
+    return Contents(row_bytes(surface.format, surface.width), b"".join(rows))
