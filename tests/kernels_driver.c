@@ -14,6 +14,7 @@
 #include "composite.h"
 #include "convert.h"
 #include "copy.h"
+#include "curves.h"
 #include "copy_keyed.h"
 #include "dashes.h"
 #include "fill.h"
@@ -326,6 +327,26 @@ static int dash_case(void)
     return path_case(1);
 }
 
+/* The last point of a curve is its end; with less room there are as many. */
+static int curve_case(void)
+{
+    const uint32_t reach = roll(20) ? 1u << roll(15) : 1u << 31;
+    const size_t room = roll(40);
+    struct spicemig_fixed curve[4];
+    struct spicemig_point *points = malloc((room + 1) * sizeof *points);
+
+    if (points == NULL)
+        abort();
+    for (int index = 0; index < 4; index++)
+        curve[index] = (struct spicemig_fixed){(int64_t)roll(reach) - (int64_t)roll(reach),
+                                               (int64_t)roll(reach) - (int64_t)roll(reach)};
+    const size_t count = spicemig_curve_points(curve, points, room);
+    const int64_t end = (curve[3].x >> 4) + ((curve[3].x & 15) > 8);
+    const int same = count == 0 ? reach > 1u << 20 : count > room || points[count - 1].x == end;
+    free(points);
+    return same;
+}
+
 /* Pixels that a mask does not cover stay as they are; those that it covers fully get an opaque colour. */
 static int glyph_case(void)
 {
@@ -458,7 +479,7 @@ int main(int count, char **arguments)
     } kinds[] = {{"fill", fill_case}, {"copy", copy_case}, {"move", move_case}, {"tile", tile_case},
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
-                 {"line", line_case}, {"dash", dash_case}, {"glyph", glyph_case}};
+                 {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

@@ -158,6 +158,7 @@ static PyMethodDef methods[] = {
     {"tile_rect", spicemig_edge_tile_rect, METH_VARARGS, spicemig_tile_rect_doc},
     {"rop3_rect", spicemig_edge_rop3_rect, METH_VARARGS, spicemig_rop3_rect_doc},
     {"settle_rect", spicemig_edge_settle_rect, METH_VARARGS, spicemig_settle_rect_doc},
+    {"curve_points", spicemig_edge_curve_points, METH_VARARGS, spicemig_curve_points_doc},
     {"draw_lines", spicemig_edge_draw_lines, METH_VARARGS, spicemig_draw_lines_doc},
     {"draw_dashes", spicemig_edge_draw_dashes, METH_VARARGS, spicemig_draw_dashes_doc},
     {"add_glyphs", spicemig_edge_add_glyphs, METH_VARARGS, spicemig_add_glyphs_doc},

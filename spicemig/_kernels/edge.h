@@ -103,6 +103,8 @@ PyObject *spicemig_edge_settle_rect(PyObject *module, PyObject *args);
 extern const char spicemig_settle_rect_doc[];
 
 /* edge_paths.c */
+PyObject *spicemig_edge_curve_points(PyObject *module, PyObject *args);
+extern const char spicemig_curve_points_doc[];
 PyObject *spicemig_edge_draw_lines(PyObject *module, PyObject *args);
 extern const char spicemig_draw_lines_doc[];
 PyObject *spicemig_edge_draw_dashes(PyObject *module, PyObject *args);

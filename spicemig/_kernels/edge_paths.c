@@ -4,11 +4,13 @@
 
 #include <string.h>
 
+#include "curves.h"
 #include "dashes.h"
 #include "glyphs.h"
 #include "lines.h"
 
 #define PLACE_LIMIT (1 << 28)            /* of lines; more than any place in 28.4 fixed point */
+#define CURVE_PLACE_LIMIT (1LL << 31)    /* of curves, in 28.4 fixed point */
 #define DASHED_LIMIT (1LL << 23)         /* pixels of the dashed lines of one call, times their dashes */
 #define GLYPH_LIMIT 65535                /* pixels of its sides */
 #define GLYPH_PLACE_LIMIT (1LL << 33)    /* more than the sum of two places in 32 bits */
@@ -218,6 +220,43 @@ exit:
     PyMem_Free(spans);
     PyBuffer_Release(&style);
     release(&stroke);
+    return result;
+}
+
+const char spicemig_curve_points_doc[] =
+    "curve_points(points, x0, y0, x1, y1, x2, y2, x3, y3)\n--\n\n"
+    "Divide a Bezier curve into lines.";
+
+PyObject *spicemig_edge_curve_points(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer buffer;
+    long long numbers[8];
+    struct spicemig_fixed curve[4];
+    struct spicemig_point *points = NULL;
+    PyObject *result = NULL;
+
+    if (!PyArg_ParseTuple(args, "w*LLLLLLLL:curve_points", &buffer, &numbers[0], &numbers[1], &numbers[2],
+                          &numbers[3], &numbers[4], &numbers[5], &numbers[6], &numbers[7]))
+        return NULL;
+    for (int index = 0; index < 8; index++)
+        if (numbers[index] < -CURVE_PLACE_LIMIT || numbers[index] > CURVE_PLACE_LIMIT) {
+            wrong("places: too far away");
+            goto exit;
+        }
+    for (int index = 0; index < 4; index++)
+        curve[index] = (struct spicemig_fixed){numbers[2 * index], numbers[2 * index + 1]};
+    if ((points = copy_of(&buffer)) == NULL)
+        goto exit;
+    const size_t count = spicemig_curve_points(curve, points, (size_t)buffer.len / sizeof *points);
+    if (count == 0) {
+        wrong("points: too many");
+        goto exit;
+    }
+    memcpy(buffer.buf, points, (size_t)buffer.len);
+    result = PyLong_FromSize_t(count);
+exit:
+    PyMem_Free(points);
+    PyBuffer_Release(&buffer);
     return result;
 }
 

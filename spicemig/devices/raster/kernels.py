@@ -13,6 +13,7 @@ from typing import Any
 from spicemig.devices.raster import (
     reference,
     reference_composite,
+    reference_curves,
     reference_glyphs,
     reference_keyed,
     reference_lines,
@@ -44,6 +45,7 @@ settle_rect = kernel(reference_rops.settle_rect)
 scale_part = kernel(reference_scale.scale_part)
 composite = kernel(reference_composite.composite)
 copy_keyed = kernel(reference_keyed.copy_keyed)
+curve_points = kernel(reference_curves.curve_points)
 draw_lines = kernel(reference_lines.draw_lines)
 draw_dashes = kernel(reference_lines.draw_dashes)
 add_glyphs = kernel(reference_glyphs.add_glyphs)

@@ -10,19 +10,17 @@ Source: spice-common 0.42, canvas_base.c; Windows DDK, PATHDATA.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import Any
 
+from spicemig.devices.raster.kernels import curve_points
+from spicemig.devices.raster.reference_curves import whole
 from spicemig.wire.enums import PathFlags
 
 POINTS_LIMIT = 1 << 20  # of all lines that one path becomes
 
 Point = tuple[int, int]
-
-
-def whole(fixed: int) -> int:
-    """A place in whole pixels; the middle between two belongs to the lower one."""
-    return (fixed >> 4) + (fixed & 15 > 8)
 
 
 def polylines(path: Any) -> Iterator[list[Point]]:
@@ -46,7 +44,9 @@ def polylines(path: Any) -> Iterator[list[Point]]:
                 raise ValueError("a curve has not the points that it needs")
             for index in range(0, len(places), 3):
                 x, y = points[-1]
-                _add_curve(points, ((x << 4, y << 4), *places[index : index + 3]), POINTS_LIMIT - total)
+                points += _curve([(x << 4, y << 4), *places[index : index + 3]])
+                if total + len(points) > POINTS_LIMIT:
+                    raise ValueError("a path has too many points")
         else:
             points += map(_pixel, places)
         if total + len(points) > POINTS_LIMIT:
@@ -65,52 +65,12 @@ def _pixel(place: Point) -> Point:
     return whole(place[0]), whole(place[1])
 
 
-def _half(number: int) -> int:
-    """Towards 0, as C divides."""
-    return number // 2 if number >= 0 else -(-number // 2)
-
-
-def _middle(one: Point, other: Point) -> Point:
-    return _half(one[0] + other[0]), _half(one[1] + other[1])
-
-
-def _in_64_bits(number: int) -> int:
-    """What is left of it in 64 bits; products of large curves do not fit."""
-    return (number + (1 << 63) & (1 << 64) - 1) - (1 << 63)
-
-
-def _product(ax: int, ay: int, bx: int, by: int) -> int:
-    """The inner product of two distances."""
-    return ax * bx + ay * by >> 4
-
-
-def _is_flat(places: tuple[Point, ...]) -> bool:
-    """Whether a curve is so near to the line between its ends that it can be that line."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = places
-    chord = _product(x3 - x0, y3 - y0, x3 - x0, y3 - y0)
-    off_chord = []
-    for ax, ay, bx, by in ((x1 - x0, y1 - y0, x3 - x0, y3 - y0), (x2 - x3, y2 - y3, x0 - x3, y0 - y3)):
-        length, along = _product(ax, ay, ax, ay), _product(ax, ay, bx, by)
-        if length == chord == along == 0:
-            continue  # nothing that could be divided further
-        off_chord.append(_in_64_bits(length * chord - along * along) >> 3 < chord)
-    return all(off_chord)
-
-
-def _add_curve(points: list[Point], places: tuple[Point, ...], limit: int) -> None:
-    """Divide a Bezier curve until its parts are flat; add their ends."""
-    parts = [places]
-    while parts:
-        part = parts.pop()
-        if _is_flat(part):
-            points.append(_pixel(part[3]))
-            if len(points) > limit:
-                raise ValueError("a path has too many points")
-            continue
-        first, second, third = (_middle(one, other) for one, other in zip(part, part[1:], strict=False))
-        first_two, last_two = _middle(first, second), _middle(second, third)
-        middle = _middle(first_two, last_two)
-        parts.append((middle, last_two, third, part[3]))
-        parts.append((part[0], first, first_two, middle))
-        if len(parts) > 200:  # 32 bits cannot be halved so often
-            raise ValueError("a curve has no end")
+def _curve(places: list[Point]) -> list[Point]:
+    """The ends of the flat parts of a curve."""
+    numbers = [number for place in places for number in place]
+    buffer = bytearray(8 * 64)
+    count = curve_points(buffer, *numbers)
+    if 8 * count > len(buffer):
+        buffer = bytearray(8 * count)
+        curve_points(buffer, *numbers)
+    return list(struct.iter_unpack("=2i", memoryview(buffer)[: 8 * count]))

@@ -11,7 +11,8 @@ from spicemig.devices.raster.brush import paint_of
 from spicemig.devices.raster.clip import drawn_boxes
 from spicemig.devices.raster.formats import settle
 from spicemig.devices.raster.kernels import PUT, draw_dashes, draw_lines
-from spicemig.devices.raster.lines import polylines, whole
+from spicemig.devices.raster.lines import polylines
+from spicemig.devices.raster.reference_curves import whole
 from spicemig.devices.raster.rop import truth_table
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.enums import LineFlags, Ropd
