@@ -24,6 +24,7 @@ from spicemig.channels.display_pipe import (
     Waiting,
     clipped,
 )
+from spicemig.channels.display_stock import is_drawn_alike
 from spicemig.channels.events import DisplayInitialised, PreferredCompression
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
@@ -218,12 +219,16 @@ class DisplayCore(ChannelCore):
         out; what cannot be sent as it is will be repainted.
         """
         surfaces = self._surfaces
+        composite = DisplayCap.COMPOSITE in self.caps
         for drawable in batch:
             if drawable.surface not in surfaces or drawable.effect == EFFECT_NOP:
                 continue
             waiting = Waiting.of(drawable)
-            drawn_on = surfaces[drawable.surface].format
-            if waiting.sound and waiting.reads <= surfaces.keys() and drawn_on not in SCALED_ONLY:
+            if (
+                waiting.sound
+                and waiting.reads <= surfaces.keys()
+                and is_drawn_alike(drawable, surfaces, composite=composite)
+            ):
                 self.pipe.draw(waiting)
             else:
                 self.pipe.owe(waiting)

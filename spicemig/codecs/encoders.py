@@ -32,8 +32,23 @@ class Encoder:
     lossy: bool = False
 
 
+def _lz4(pixels: Pixels) -> list[Buffer]:
+    """
+    As LZ4, pixels of three bytes with a fourth one of zero.
+
+    Stock clients would make that byte 255, though zero for a bitmap; it is seen
+    where the pixels come to a surface with alpha.
+    """
+    if pixels.format == BitmapFormat.BIT24:
+        size = pixels.width, pixels.height
+        image = Image.frombuffer("RGB", size, pixels.rows(), "raw", "BGR", 0, 1)
+        data = image.tobytes("raw", "BGRX")
+        pixels = Pixels(*size, BitmapFormat.BIT32, pixels.width * 4, data, pixels.top_down)
+    return lz4.encode(pixels)
+
+
 ENCODERS: dict[str, Encoder] = {
-    "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, lz4.encode),
+    "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, _lz4),
     "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True),
 }
 
