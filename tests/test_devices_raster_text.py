@@ -114,10 +114,10 @@ class GlyphTests(SynchronousTestCase):
         self.assertEqual(colours(drawn(text(4, *over, fore=solid(0xFFFFFF))))[1, 0], 0xF0F0F0)
 
     def test_eight_bits(self):
-        """Glyphs of a byte for a pixel are one row lower, as at clients, and nothing is their top row."""
-        rows = [b"\x11\x12", b"\x21\x22", b"\x31\x32"]
-        seen = colours(drawn(text(8, glyph(8, 0, 0, 2, rows), fore=solid(0xFFFFFF))))
-        self.assertEqual(seen, {(0, 1): 0x313131, (1, 1): 0x323232, (0, 2): 0x212121, (1, 2): 0x222222})
+        """A byte is how much is covered; of glyphs over each other, what covers more counts."""
+        glyphs = [glyph(8, 0, 0, 2, [b"\x11\x12", b"\x21\x22"]), glyph(8, 1, 0, 1, [b"\x10", b"\x30"])]
+        seen = colours(drawn(text(8, *glyphs, fore=solid(0xFFFFFF))))
+        self.assertEqual(seen, {(0, 0): 0x212121, (1, 0): 0x303030, (0, 1): 0x111111, (1, 1): 0x121212})
 
     def test_blend(self):
         """What a glyph covers in part is mixed with what is there, rounded to the nearest."""

@@ -62,15 +62,14 @@ static void add_glyph(struct spicemig_cover cover, const struct spicemig_place *
                       const uint8_t *data)
 {
     const int64_t stride = spicemig_glyph_stride(place->width, bits);
-    const int64_t lost = bits == 8; /* rows */
-    const int64_t first_row = place->y + lost < 0 ? -place->y : lost;
+    const int64_t first_row = place->y < 0 ? -place->y : 0;
     const int64_t end_row = place->height < cover.rows - place->y ? place->height : cover.rows - place->y;
     const int64_t first = place->x < 0 ? -place->x : 0;
     const int64_t end = place->width < cover.cols - place->x ? place->width : cover.cols - place->x;
 
     for (int64_t row = first_row; row < end_row && first < end; row++)
         add_row(cover.mask + (place->y + row) * cover.cols + place->x + first,
-                data + (place->height - 1 - row + lost) * stride, bits, first, end);
+                data + (place->height - 1 - row) * stride, bits, first, end);
 }
 
 void spicemig_add_glyphs(struct spicemig_cover cover, const struct spicemig_place *places, size_t count,

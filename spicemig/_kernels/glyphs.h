@@ -25,9 +25,8 @@ static inline int64_t spicemig_glyph_stride(int64_t width, unsigned bits)
 /*
  * Add glyphs of 1, 4 or 8 bits for a pixel to a mask; what is outside it is left
  * out. The data of all glyphs follow each other. The last row of a glyph is its
- * top one. Of 8 bits, all rows are one lower than that and the lowest is lost:
- * clients show as the top row what happens to lie behind the glyph. The caller
- * has checked that there is enough data; all numbers are below 2^33. Cannot fail.
+ * top one. The caller has checked that there is enough data; all numbers are below
+ * 2^33. Cannot fail.
  * Reference: devices/raster/reference_glyphs.py, equal byte by byte.
  */
 void spicemig_add_glyphs(struct spicemig_cover cover, const struct spicemig_place *places, size_t count,

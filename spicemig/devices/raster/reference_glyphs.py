@@ -35,8 +35,8 @@ def add_glyphs(mask: Buffer, cols: int, rows: int, places: Buffer, data: Buffer,
     ``places`` has for each glyph four numbers of 64 bits: where its top left pixel
     goes, its width and its height. What is outside the mask is left out. The data
     of glyphs follow each other; rows begin at bytes, and the last one of a glyph is
-    its top one. Of 8 bits, all rows are one lower than that and the lowest is lost,
-    as at the client, whose top row is what happens to lie behind the glyph.
+    its top one. (Clients draw rows of 8 bits one lower, below a row of whatever lies
+    behind the glyph; they are not given such text.)
     """
     to, source, table = _bytes(mask), _bytes(data), _bytes(places)
     if not all(0 <= size <= SIZE_LIMIT for size in (cols, rows)) or cols * rows > len(to):
@@ -61,9 +61,7 @@ def add_glyphs(mask: Buffer, cols: int, rows: int, places: Buffer, data: Buffer,
         raise ValueError("src: shares memory with dst")
     for left, top, width, height, stride, start in glyphs:
         for row in range(max(0, -top), min(height, rows - top)):
-            of = height - row if bits == 8 else height - 1 - row
-            if of == height:
-                continue
+            of = height - 1 - row
             line = bytes(source[start + of * stride : start + (of + 1) * stride])
             for col in range(max(0, -left), min(width, cols - left)):
                 place = (top + row) * cols + left + col
