@@ -4,7 +4,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import events
-from spicemig.channels.common import HELD_MAX, CommonState
+from spicemig.channels.common import HELD_MAX, HELD_MAX_BYTES, CommonState
 from spicemig.channels.core import (
     DEAD_AFTER_SECONDS,
     FIRST_PING_SECONDS,
@@ -251,6 +251,11 @@ class FreezeTests(SynchronousTestCase):
         core.freeze()
         keys(core, *range(HELD_MAX))
         self.assertRaises(ProtocolError, keys, core, 1)
+        core = settled()
+        core.freeze()
+        large = framed(inputs.KeyScancode(bytes(4000)))
+        self.assertRaises(ProtocolError, list, core.receive(large * (HELD_MAX_BYTES // 4000 + 1)))
+        self.assertLessEqual(sum(len(held.body) for held in core.common.held), HELD_MAX_BYTES)
 
     def test_acks_are_kept(self):
         """Acknowledgements stand still like everything else."""

@@ -108,6 +108,16 @@ class SubMessageTests(SynchronousTestCase):
             WireError, list, Deframer("display", "client", True).feed(b"".join(frame(List(lots), True, 0)))
         )
 
+    def test_overlapping(self) -> None:
+        """A list cannot name one sub-message many times, and so be worth more than it is long."""
+        one = sub_list([SetAck(3, 4)])
+        at, body = len(one) - 14, one[-14:]
+        many = Struct("<H").pack(500) + Struct("<I").pack(2 + 2000) * 500 + body
+        self.assertEqual(at, 6)
+        self.assertRaises(
+            WireError, list, Deframer("display", "client", True).feed(b"".join(frame(List(many), True, 0)))
+        )
+
 
 class FrameTests(SynchronousTestCase):
     """What is written to the transport."""

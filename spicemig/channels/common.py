@@ -8,7 +8,9 @@ from spicemig.state import carried, session_state
 from spicemig.wire.declare import Counted, record, u16, u32, u64
 
 ACK_WINDOW = 20  # messages per acknowledgement; spice-server's CLIENT_ACK_WINDOW
-HELD_MAX = 1024  # messages kept while a channel stands still; a stock client never comes near it
+# what is kept while a channel stands still; a stock client never comes near it
+HELD_MAX = 1024  # messages
+HELD_MAX_BYTES = 256 * 1024
 
 
 @record
@@ -43,6 +45,6 @@ class CoreBlock:
 
 def keep(messages: list[HeldMessage], number: int, body: Any) -> None:
     """Put a message behind the others; raises :class:`ProtocolError` where a client says too much."""
-    if len(messages) >= HELD_MAX:
+    if len(messages) >= HELD_MAX or sum(len(each.body) for each in messages) + len(body) > HELD_MAX_BYTES:
         raise ProtocolError(LinkError.INVALID_DATA, "the client said too much while its channel stood still")
     messages.append(HeldMessage(number, bytes(body)))

@@ -125,6 +125,7 @@ def sub_messages(body: memoryview, offset: int) -> tuple[tuple[int, memoryview],
     if count * 4 > len(body) - first:
         raise WireError("base.List", "", offset, f"a length of {count} does not fit into the body")
     found: list[tuple[int, memoryview]] = []
+    left = len(body)
     for (place,) in Struct("<I").iter_unpack(body[first : first + 4 * count]):
         if place + SUB_HEADER.size > len(body):
             raise WireError("base.List", f"[{len(found)}]", place, "the sub-message is outside the body")
@@ -134,6 +135,9 @@ def sub_messages(body: memoryview, offset: int) -> tuple[tuple[int, memoryview],
             raise WireError(
                 "base.List", f"[{len(found)}]", place, f"a size of {size} does not fit into the body"
             )
+        left -= SUB_HEADER.size + size
+        if left < 0:
+            raise WireError("base.List", f"[{len(found)}]", place, "the sub-messages overlap")
         found.append((number, body[start : start + size]))
     return tuple(found)
 
