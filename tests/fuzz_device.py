@@ -22,6 +22,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 if "SPICEMIG_KERNELS" in os.environ:  # the kernels built by build_sanitized, before anything uses others
@@ -31,7 +32,9 @@ if "SPICEMIG_KERNELS" in os.environ:  # the kernels built by build_sanitized, be
     _spec.loader.exec_module(_kernels)
     assert hasattr(_kernels, "copy_rect")
 
-from spicemig.devices.card import CardSize
+from spicemig.channels.display import DisplayCore
+from spicemig.channels.pixmap_cache import PixmapCache
+from spicemig.devices.card_size import CardSize
 from spicemig.devices.cursor import CursorHide, CursorMove, CursorSet, CursorShape, CursorTrail
 from spicemig.devices.drawables import Batch
 from spicemig.devices.guest_layout import (
@@ -45,8 +48,11 @@ from spicemig.devices.guest_layout import (
 from spicemig.devices.qxl import QXLDevice
 from spicemig.testing.drawings import Drawings
 from spicemig.testing.qxl_driver import DriverError, GuestDriver
+from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Rect
-from spicemig.wire.messages.display import Head, MonitorsConfig
+from spicemig.wire.framing import Deframer, frame
+from spicemig.wire.messages import base
+from spicemig.wire.messages.display import Head, Init, MonitorsConfig
 
 TOP = Path(__file__).resolve().parent.parent
 ROUND_CASES = 2000
@@ -107,22 +113,60 @@ class HostileDriver(GuestDriver):
         return memory.high_bits + dice.choice(WORDS) + (dice.choice((0, 1, 255)) << 48)
 
 
-class PackingDisplay:
-    """Shows nothing, but opens and packs all that it is told, as displays of clients do."""
+class ClientDisplay:
+    """A client's display channel, whose client only acknowledges."""
+
+    def __init__(self, device: QXLDevice) -> None:
+        self._device = device
+        settings = SimpleNamespace(image_compression="off", jpeg_wan="never")
+        caps = frozenset((DisplayCap.MONITORS_CONFIG, DisplayCap.COMPOSITE, DisplayCap.A8_SURFACE))
+        self._core = DisplayCore(pixmap_cache=PixmapCache(), settings=settings, caps=caps)
+        self._deframer = Deframer("display", "client", True)
+        self._window = self._unacknowledged = 0
+        self._core.start(0.0)
+        self._say(Init(1, 10000, 1, 0), base.AckSync(1))
+
+    def _say(self, *messages: Any) -> None:
+        for message in messages:
+            for _event in self._core.receive(b"".join(frame(message, True, 0))):
+                pass
+
+    def _work(self) -> None:
+        while jobs := self._core.jobs():
+            for job in jobs:
+                self._core.encoded(job, job.run())
+        for surface_id, rects in self._core.take_owed().items():
+            self._core.repaint(self._device.render(surface_id), rects)
+        for sent in self._deframer.feed(b"".join(self._core.data_to_send())):
+            if sent.number == base.SetAck.number:
+                self._window = base.SetAck.unpack(sent.body).window
+            self._unacknowledged += 1
+            if self._window and self._unacknowledged >= self._window:
+                self._unacknowledged -= self._window
+                self._say(base.Ack())
 
     def surface_created(self, surface: Any) -> None:
         """Of :class:`IDisplay`."""
+        self._core.surface_created(surface, primary=surface.id == 0)
+        self._work()
 
-    surface_destroyed = cursor = surface_created
+    def surface_destroyed(self, surface_id: int) -> None:
+        """Of :class:`IDisplay`."""
+        self._core.surface_destroyed(surface_id)
+        self._work()
 
     def monitors(self, config: Any) -> None:
         """Of :class:`IDisplay`."""
-        config.pack()
+        self._core.monitors(config)
+        self._work()
 
     def drawables(self, batch: Batch) -> None:
         """Of :class:`IDisplay`."""
-        for drawable in batch:
-            drawable.message().pack_template()
+        self._core.drawables(batch)
+        self._work()
+
+    def cursor(self, command: Any) -> None:
+        """Of :class:`IDisplay`."""
 
 
 class Round:
@@ -131,7 +175,7 @@ class Round:
     def __init__(self, seed: int, number: int) -> None:
         self.dice = random.Random(f"{seed} {number}")
         self.device = QXLDevice()
-        self.device.add_display(PackingDisplay())
+        self.device.add_display(ClientDisplay(self.device))
         self.card = self.device.plug(SIZE)
         self.counts: Counter[str] = Counter()
         self._cases = (
@@ -164,8 +208,7 @@ class Round:
                 self._restart()
             if self.driver.held > 300 or (self._is_bare() and self.dice.random() < 0.2):
                 self._restart()
-        for surface in self.device.surfaces():
-            self.device.render(surface.id)
+        self._move()
         self._prove()
 
     def _is_bare(self) -> bool:
@@ -175,6 +218,23 @@ class Round:
     def _restart(self) -> None:
         self.card.write(Port.RESET)
         self._begin()
+
+    def _move(self) -> None:
+        """Whatever the guest has made of the device can go to another host."""
+        device = QXLDevice()
+        self.device.begin_precopy()
+        while blocks := self.device.next_round(1 << 18):
+            for block in blocks:
+                device.apply_block(block)
+        state = self.device.export_state()
+        device.restore(state)
+        assert device.card is not None and device.export_state() == state
+        for surface in self.device.surfaces():
+            if device.render(surface.id).pixels != self.device.render(surface.id).pixels:
+                raise AssertionError(f"surface {surface.id} has not arrived")
+        device.add_display(ClientDisplay(device))
+        device.resume()
+        self.device, self.card = device, device.card
 
     def _prove(self) -> None:
         self._restart()
@@ -280,7 +340,7 @@ def build_sanitized() -> Path:
     sources = sorted(str(path) for path in (TOP / "spicemig" / "_kernels").glob("*.c"))
     options = "-std=c11 -O1 -g -fPIC -shared -fno-omit-frame-pointer -fno-sanitize-recover=undefined".split()
     sanitizers = ["-fsanitize=address,undefined", "-DPy_LIMITED_API=0x030b0000", f"-I{include}"]
-    subprocess.run(["gcc", *options, *sanitizers, *sources, "-o", str(made)], check=True)
+    subprocess.run(["gcc", *options, *sanitizers, *sources, "-lm", "-o", str(made)], check=True)
     return made
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from spicemig.devices.card import CardSize, QXLCard
+from spicemig.devices.card import QXLCard
+from spicemig.devices.card_size import CardSize
 from spicemig.devices.cursor import (
     CursorHide,
     CursorMove,
@@ -144,9 +146,8 @@ class DrawingTests(CardCase):
     def copy_of_itself(self, area: Rect) -> int:
         """A transparent drawing of an area of the surface, at (50, 40); its address."""
         box = Rect(40, 50, 40 + area.bottom - area.top, 50 + area.right - area.left)
-        nothing = Rect(0, 0, 0, 0)
         head = GuestDrawable(
-            99, 0, 1, DrawType.TRANSPARENT, 1, area, box, GuestClip(0, 0), 0, [-1] * 3, [nothing] * 3
+            99, 0, 1, DrawType.TRANSPARENT, 1, area, box, GuestClip(0, 0), 0, [-1] * 3, bytes(48)
         )
         part = Rect(0, 0, area.bottom - area.top, area.right - area.left)
         return self.driver._put(head.pack() + GuestTransparent(0, part, 0x1, 0x1).pack())
@@ -455,6 +456,28 @@ class PortTests(CardCase):
         self.assertEqual(self.pixel(39, 39), 0x424242)
         self.assertEqual(self.card.mistakes, 0)
 
+    def test_names(self) -> None:
+        """An image, palette or cursor of after a reset is another one, though it has the same id."""
+        batches: list[Batch] = []
+        shown = SimpleNamespace(
+            **dict.fromkeys(("surface_created", "surface_destroyed", "cursor"), lambda told: None),
+            drawables=batches.append,
+        )
+        self.device.add_display(shown)
+        box = Rect(0, 0, 2, 2)
+        names = []
+        for _driver in range(2):
+            image = DeviceImage(2, 2, BitmapFormat.BIT8, 4, bytes(8), True, 5, 1, (1, 2), 6)
+            self.driver.draw(DrawCopy(DrawBase(0, box), Placeholder(image), box))
+            self.driver.cursor(CursorSet(0, 0, True, SHAPE))
+            made, shape = batches[-1].images[0], self.device.cursor_state().shape
+            assert shape is not None
+            names.append((made.id, made.palette_id, shape.unique))
+            self.driver.reset()
+            self.driver.create_primary(WIDTH, HEIGHT)
+        self.assertEqual(names[0], (5, 6, 7))
+        self.assertEqual(len({*names[0], *names[1]}), 6)
+
     def test_rom(self) -> None:
         """The ROM tells of memory, slots and modes; the guest cannot write to it."""
         rom = Rom.unpack(self.card.rom)
@@ -546,7 +569,7 @@ class HostileTests(CardCase):
             "clip": GuestClip(0, 0),
             "mm_time": 0,
             "surfaces_dest": [-1] * 3,
-            "surfaces_rects": [nothing] * 3,
+            "surfaces_rects": bytes(48),
         }
         head = GuestDrawable(**{**values, **changes})
         operation = GuestFill(GuestBrush(1, 0xFFFFFF, point), Ropd.OP_PUT, GuestMask(0, point, 0))

@@ -19,6 +19,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from spicemig.devices.card_size import CardSize, modes_of
 from spicemig.devices.card_state import (
     NO_BAR,
     CardState,
@@ -54,7 +55,6 @@ from spicemig.devices.guest_layout import (
     RELEASE_RING_ITEMS,
     RELEASE_RING_OFFSET,
     Command,
-    GuestMode,
     Interrupt,
     Port,
     RamStart,
@@ -80,39 +80,11 @@ from spicemig.wire.drawing import Rect
 
 RAM, VRAM = range(2)  # the numbers of the bars
 ADDRESSES = (0xC0000000, 0xE0000000)  # where the guest sees them
-LARGEST_BAR = 256 << 20  # bytes
 MAX_SURFACES = 1024
 ROM_BYTES = 8192
 WRITES_LIMIT = 64  # to ports, while the device stands
 SURFACES_FACTOR = 4  # surfaces have at most so many times the bytes of device memory; 8-bit ones grow so much
 MISTAKES_TOLD = 16  # after these only every doubling is logged
-
-SIZES = (
-    (640, 480), (800, 480), (800, 600), (832, 624), (960, 640), (1024, 600), (1024, 768), (1152, 864),
-    (1152, 870), (1280, 720), (1280, 760), (1280, 768), (1280, 800), (1280, 960), (1280, 1024), (1360, 768),
-    (1366, 768), (1400, 1050), (1440, 900), (1600, 900), (1600, 1200), (1680, 1050), (1920, 1080),
-    (1920, 1200), (1920, 1440), (2000, 2000), (2048, 1536), (2048, 2048), (2560, 1440), (2560, 1600),
-    (2560, 2048), (2800, 2100), (3200, 2400), (3840, 2160), (4096, 2160), (7680, 4320), (8192, 4320),
-)  # fmt: skip
-"""The modes, each in 16 and 32 bits, upright and turned."""
-
-_PIXEL_MILLIMETRES = 0.2936875
-
-
-@dataclass(frozen=True, slots=True)
-class CardSize:
-    """How much memory a card has; ``surface0_bytes`` of the RAM are for the primary surface."""
-
-    ram_bytes: int = 64 << 20
-    vram_bytes: int = 64 << 20
-    surface0_bytes: int = 16 << 20
-
-    def __post_init__(self) -> None:
-        for size in (self.ram_bytes, self.vram_bytes, self.surface0_bytes):
-            if not 0 < size <= LARGEST_BAR or size % PAGE:
-                raise ValueError(f"{size} is not a possible size of device memory")
-        if self.surface0_bytes + RAM_HEADER_BYTES > self.ram_bytes:
-            raise ValueError("the RAM is too small for the primary surface")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +129,7 @@ class QXLCard:
         self._ports = Ports(self)
         self._rom = bytearray(ROM_BYTES)
         self.rom = memoryview(self._rom).toreadonly()
-        self.modes = _modes(self.size.surface0_bytes)
+        self.modes = modes_of(self.size)
         self.facts = Rom(
             modes_offset=size_of(Rom),
             num_pages=(self.size.ram_bytes - RAM_HEADER_BYTES - self.size.surface0_bytes) // PAGE,
@@ -482,6 +454,7 @@ class QXLCard:
         self.slots.clear()
         self.mode = Mode.UNDEFINED
         self.reader.flags = 0
+        self.reader.resets = self.reader.resets + 1 & 0xFFFFFFFF
         self.facts.update_id = 0
         self.facts.mode = 0
         self.tell()
@@ -504,6 +477,7 @@ class QXLCard:
             surface0_bytes=self.size.surface0_bytes,
             mode=self.mode,
             flags=self.reader.flags,
+            resets=self.reader.resets,
             generation=self.slots.generation,
             slots=[
                 SlotState(number, slot.bar.number, slot.offset, slot.size, slot.delta, slot.generation)
@@ -553,6 +527,7 @@ class QXLCard:
     def _restore(self, told: CardState) -> None:
         self.mode = Mode(told.mode)
         self.reader.flags = told.flags & 3
+        self.reader.resets = told.resets
         self.slots.generation = told.generation
         for slot in told.slots:
             place = self._place(PlaceState(slot.bar, slot.offset), slot.size)
@@ -583,17 +558,3 @@ class QXLCard:
         if bar is None or told.offset + size > bar.size:
             raise ValueError(f"{size} bytes at {told.offset} are not in bar {told.bar}")
         return Place(bar, told.offset)
-
-
-def _modes(surface0_bytes: int) -> list[GuestMode]:
-    modes = []
-    for index, (width, height) in enumerate(SIZES):
-        for turned in range(2):
-            for deep in range(2):
-                bits = (16, 32)[deep]
-                stride = width * bits // 8
-                if height * stride <= surface0_bytes:
-                    size = int(_PIXEL_MILLIMETRES * width), int(_PIXEL_MILLIMETRES * height)
-                    number = 4 * index + 2 * turned + deep
-                    modes.append(GuestMode(number, width, height, bits, stride, *size, turned))
-    return modes

@@ -58,6 +58,7 @@ class CardState:
     surface0_bytes: u32
     mode: u8
     flags: u32  # CommandFlags
+    resets: u32
     generation: u8
     slots: Annotated[list[SlotState], Counted(u8)]
     pictures: Annotated[list[PictureState], Counted(u32)]

@@ -61,6 +61,7 @@ from spicemig.wire.messages import display
 
 LONGEST_MESSAGE = 4096
 _RELEASE_BYTES = 8
+_SALT = 0x9E3779B97F4A7C15  # odd, and without pattern: multiples are far apart
 
 OPERATIONS: dict[int, tuple[Any, Any]] = {
     DrawType.FILL: (GuestFill, display.DrawFill),
@@ -192,14 +193,18 @@ class CommandReader:
     def __init__(self, slots: MemorySlots) -> None:
         self.slots = slots
         self.flags = 0  # CommandFlags
+        self.resets = 0  # of the card, after which names have another meaning
 
     def resource(self, address: int) -> Place:
         """Where the resource is that the guest gets back when the command was used."""
         return self.slots.place(address, _RELEASE_BYTES)
 
+    def _data(self) -> GuestData:
+        return GuestData(self.slots, self.flags, self.resets * _SALT & 0xFFFFFFFFFFFFFFFF)
+
     def draw(self, address: int) -> Draw:
         """A drawing."""
-        data = GuestData(self.slots, self.flags)
+        data = self._data()
         compat = bool(self.flags & CommandFlags.COMPAT)
         declared: Any = GuestCompatDrawable if compat else GuestDrawable
         head = data.read(declared, address)
@@ -294,13 +299,19 @@ class CommandReader:
         return CursorTrail(trail.length, trail.frequency)
 
     def _cursor_set(self, told: GuestCursorSet) -> CursorSet:
-        data = GuestData(self.slots)
+        data = self._data()
         head = data.read(GuestCursor, told.shape_address)
         pixels = data.chunks(told.shape_address + size_of(GuestCursor))[: head.data_size]
         if len(pixels) < cursor_bytes(head.type, head.width, head.height):
             raise GuestMistake(f"a cursor of {head.width} by {head.height} pixels lacks some of them")
         shape = CursorShape(
-            head.unique, head.type, head.width, head.height, head.hot_spot_x, head.hot_spot_y, pixels
+            data.name(head.unique),
+            head.type,
+            head.width,
+            head.height,
+            head.hot_spot_x,
+            head.hot_spot_y,
+            pixels,
         )
         return CursorSet(told.position.x, told.position.y, bool(told.visible), shape)
 

@@ -103,11 +103,13 @@ class GuestData:
     Reads the parts of one command.
 
     Raises :class:`GuestMistake`, or ``WireError`` for values that have no place in
-    a message. All data together is not more than there is device memory.
+    a message. All data together is not more than there is device memory. ``salt``
+    tells what the guest names now from what it gave the same name before a reset.
     """
 
-    def __init__(self, slots: MemorySlots, flags: int = 0) -> None:
+    def __init__(self, slots: MemorySlots, flags: int = 0, salt: int = 0) -> None:
         self._slots = slots
+        self._salt = salt
         self._in_16_bits = bool(flags & CommandFlags.COMPAT_16BPP)
         self._left_bytes = slots.memory_bytes
 
@@ -135,6 +137,10 @@ class GuestData:
             address = chunk.next_address
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def name(self, id: int) -> int:
+        """What clients may know this as; 0 is no name."""
+        return id and id ^ self._salt
+
     def clip(self, told: GuestClip) -> Clip:
         """Everywhere, or some rectangles."""
         if told.type == ClipType.NONE:
@@ -159,7 +165,7 @@ class GuestData:
         rest = address + size_of(GuestImage)
         if head.type == ImageType.SURFACE:
             surface = int.from_bytes(self.data(rest, 4), "little")
-            return Placeholder(DeviceImage(head.width, head.height, id=head.id, surface=surface))
+            return Placeholder(DeviceImage(head.width, head.height, id=self.name(head.id), surface=surface))
         if head.type != ImageType.BITMAP:
             raise GuestMistake(f"an image of type {head.type} cannot be drawn")
         bitmap = self.read(GuestBitmap, rest)
@@ -195,7 +201,7 @@ class GuestData:
                 bitmap.stride,
                 data,
                 bool(bitmap.flags & BITMAP_TOP_DOWN),
-                head.id,
+                self.name(head.id),
                 flags,
                 palette,
                 palette_id,
@@ -208,7 +214,7 @@ class GuestData:
             raise GuestMistake(f"a palette of {head.num_ents} colours is too large")
         data = self.data(address + size_of(GuestPalette), 4 * head.num_ents)
         colours = struct.unpack(f"<{head.num_ents}I", data)
-        return head.unique, tuple(self.colour(colour) for colour in colours)
+        return self.name(head.unique), tuple(self.colour(colour) for colour in colours)
 
     def needed_image(self, address: int) -> Placeholder:
         """An image that must be there."""

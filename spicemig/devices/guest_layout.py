@@ -360,7 +360,7 @@ class GuestDrawable:
     clip: GuestClip
     mm_time: u32
     surfaces_dest: Annotated[list[i32], Fixed(3)]  # -1: none
-    surfaces_rects: Annotated[list[Rect], Fixed(3)]
+    surfaces_rects: Annotated[bytes, Fixed(48)]  # what is read of each; not needed
 
 
 @record

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from spicemig.devices.card import ADDRESSES, LARGEST_BAR, MAX_SURFACES, CardSize, QXLCard
+from spicemig.devices.card import ADDRESSES, MAX_SURFACES, QXLCard
+from spicemig.devices.card_size import LARGEST_BAR, CardSize
 from spicemig.devices.cursor import CursorCommand, CursorReset, CursorShape, CursorState
 from spicemig.devices.dirty import Area, DirtyTiles
 from spicemig.devices.drawables import Batch, Drawable

@@ -449,7 +449,7 @@ class GuestDriver:
                     clip,
                     mm_time,
                     depends,
-                    [_NOTHING] * 3,
+                    bytes(48),
                 ).pack()
                 + operation
             ),
