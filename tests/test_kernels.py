@@ -18,6 +18,7 @@ from tests.twins import PUT, TwinCase, _kernels
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "spicemig" / "_kernels"
 RASTER = ROOT / "spicemig" / "devices" / "raster"
+CODECS = ROOT / "spicemig" / "codecs"
 
 
 class TwinTests(TwinCase):
@@ -108,6 +109,8 @@ class TwinTests(TwinCase):
         twins = set()
         for path in RASTER.glob("reference*.py"):
             twins |= set(dir(import_module(f"spicemig.devices.raster.{path.stem}")))
+        for path in CODECS.glob("*_reference.py"):
+            twins |= set(dir(import_module(f"spicemig.codecs.{path.stem}")))
         self.assertEqual(kernels - twins, set())
 
 

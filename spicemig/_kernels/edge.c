@@ -163,6 +163,8 @@ static PyMethodDef methods[] = {
     {"draw_dashes", spicemig_edge_draw_dashes, METH_VARARGS, spicemig_draw_dashes_doc},
     {"add_glyphs", spicemig_edge_add_glyphs, METH_VARARGS, spicemig_add_glyphs_doc},
     {"blend_mask", spicemig_edge_blend_mask, METH_VARARGS, spicemig_blend_mask_doc},
+    {"quic_encode", spicemig_edge_quic_encode, METH_VARARGS, spicemig_quic_encode_doc},
+    {"quic_decode", spicemig_edge_quic_decode, METH_VARARGS, spicemig_quic_decode_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -114,4 +114,10 @@ extern const char spicemig_add_glyphs_doc[];
 PyObject *spicemig_edge_blend_mask(PyObject *module, PyObject *args);
 extern const char spicemig_blend_mask_doc[];
 
+/* edge_quic.c */
+PyObject *spicemig_edge_quic_encode(PyObject *module, PyObject *args);
+extern const char spicemig_quic_encode_doc[];
+PyObject *spicemig_edge_quic_decode(PyObject *module, PyObject *args);
+extern const char spicemig_quic_decode_doc[];
+
 #endif

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from spicemig.codecs import jpeg, lz4
+from spicemig.codecs import jpeg, lz4, quic
 from spicemig.codecs.pixels import Pixels, row_bytes
 from spicemig.wire.declare import Buffer
 from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
@@ -48,6 +48,7 @@ def _lz4(pixels: Pixels) -> list[Buffer]:
 
 
 ENCODERS: dict[str, Encoder] = {
+    "quic": Encoder(ImageType.QUIC, quic.FORMATS, quic.encode),
     "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, _lz4),
     "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True),
 }
@@ -58,6 +59,7 @@ MODES: dict[int, tuple[str, ...]] = {
     for mode in ImageCompression
     if mode not in (ImageCompression.INVALID, ImageCompression.OFF)
 }
+MODES[ImageCompression.QUIC] = ("quic",)
 
 
 @dataclass(frozen=True, slots=True)

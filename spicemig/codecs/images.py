@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spicemig.codecs import bitmap, jpeg, lz4
+from spicemig.codecs import bitmap, jpeg, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels
 from spicemig.wire.declare import Buffer
 from spicemig.wire.drawing import BinaryData, Bitmap, Image, Palette
 from spicemig.wire.enums import ImageType
 
 DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
+    ImageType.QUIC: quic.decode,
     ImageType.LZ4: lz4.decode,
     ImageType.JPEG: jpeg.decode,
 }

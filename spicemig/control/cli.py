@@ -108,6 +108,29 @@ def make_parser() -> argparse.ArgumentParser:
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON instead of text for people"
     )
 
+    codec_ = command("codec", codec, "turn raw pixels into a codec's bytes, or back")
+    codec_.add_argument("action", choices=("encode", "decode"))
+    codec_.add_argument("--codec", required=True, metavar="C", help="quic, lz, glz, lz4, zlib_glz or jpeg")
+    codec_.add_argument(
+        "--type", required=True, metavar="T", help="the type of the pixels, such as rgb32, rgba, gray or plt8"
+    )
+    codec_.add_argument("--size", required=True, metavar="WxH", help="width and height in pixels")
+    codec_.add_argument("--stride", metavar="B", help="bytes of a raw row; by default as many as it needs")
+    codec_.add_argument("--bottom-up", action="store_true", help="the first raw row is the bottom row")
+    codec_.add_argument(
+        "--bench", type=float, metavar="S", help="repeat it for so many seconds; print only MB/s and ratio"
+    )
+    codec_.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON instead of text for people"
+    )
+    codec_.add_argument(
+        "input",
+        metavar="IN",
+        help="the file to read; of a directory all files, in the order of their names, as images of one "
+        "window, of which --type, --size and --stride may have a value each, with commas between them",
+    )
+    codec_.add_argument("output", nargs="?", metavar="OUT", help="the file, or directory, to write")
+
     describe_ = command("describe", describe, "show the messages of the protocol")
     describe_.add_argument("what", nargs="?", default="", metavar="CHANNEL[/MESSAGE]", help="only these")
     return parser
@@ -383,6 +406,13 @@ def replay(arguments: argparse.Namespace) -> int:
         surface=arguments.surface,
         as_json=arguments.json,
     )
+
+
+def codec(arguments: argparse.Namespace) -> int:
+    """``spicemig codec``"""
+    from spicemig.control.codec import run_codec
+
+    return run_codec(arguments)
 
 
 if __name__ == "__main__":
