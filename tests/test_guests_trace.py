@@ -6,12 +6,14 @@ from __future__ import annotations
 import lzma
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from spicemig.daemons.migrations import same_settings
 from spicemig.devices.drawables import Batch
 from spicemig.devices.interfaces import IDisplay, IGuest, IGuestMaker
 from spicemig.devices.qxl import QXLDevice
@@ -259,6 +261,17 @@ class SettingsTests(TraceGuestCase):
         self.assertNotEqual(maker.same_settings({"file": __file__}), here)
         self.assertEqual(maker.same_settings({"file": "nowhere"}), {})
         self.assertEqual(maker.same_settings({}), {})
+
+    def test_told_before_a_handover(self) -> None:
+        """A source tells what its guest asks for, a target what it has for every guest that may come."""
+        settings = SimpleNamespace(
+            daemon="target", guest=SimpleNamespace(kind=""), guest_options={"trace": {"file": str(MIXED)}}
+        )
+        here = registry.maker("trace").same_settings({"file": str(MIXED)})
+        for kind, told in ((None, here), ("trace", here), ("demo", {})):
+            guest = None if kind is None else SimpleNamespace(kind=kind)
+            daemon = SimpleNamespace(settings=settings, sessions=SimpleNamespace(guest=guest))
+            self.assertEqual(same_settings(daemon), told)
 
 
 class MovingTests(TraceGuestCase):
