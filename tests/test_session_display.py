@@ -9,11 +9,13 @@ from spicemig.client.session import Abilities
 from spicemig.devices.drawables import DeviceImage
 from spicemig.guests.demo import DemoGuest
 from spicemig.testing.guests import ListGuest, copy, copy_bits, fill, picture
-from spicemig.testing.hosts import TwoHosts
+from spicemig.testing.hosts import PORT, TwoHosts
 from spicemig.testing.sessions import BareHost
+from spicemig.wire.declare import CHANNEL_TYPES
 from spicemig.wire.messages import base, display
 
 WIDTH, HEIGHT = 320, 200
+DISPLAY = (CHANNEL_TYPES["display"], 0)
 
 
 class ShowTests(SynchronousTestCase):
@@ -107,7 +109,8 @@ class ShowTests(SynchronousTestCase):
 class Life:
     """Random things that happen to a guest and its clients."""
 
-    def __init__(self, case, seed):
+    def __init__(self, case, seed, calm=True):
+        self.calm = calm
         self.dice = random.Random(seed)
         self.case = case
         self.hosts = TwoHosts(case.mktemp())
@@ -166,7 +169,7 @@ class Life:
             )
 
     def display_end(self, viewer):
-        return viewer.connections[2, 0].transport
+        return viewer.connections[DISPLAY].transport
 
     def slow_down(self):
         viewer = self.dice.choice(self.viewers)
@@ -182,13 +185,34 @@ class Life:
         self.speed_up()
         transport = self.dice.choice(("both", "stream", "client"))
         handover = self.hosts.migrate(self.here, transport=transport)
-        for _ in range(self.dice.randrange(4)):
-            if self.here.guest is not None and self.here.guest.running:
-                self.draw()
-            self.hosts.run(0.001)
-        report = self.hosts.wait(handover.done)
-        self.case.assertEqual(report["outcome"], "completed", report)
-        self.here = self.hosts.other(self.here)
+        for _ in range(self.dice.randrange(12)):
+            self.dice.choice((self.draw_if_possible, self.draw_if_possible, *self.disturbances(handover)))()
+            self.hosts.run(self.dice.choice((0, 0.001, 0.003)))
+        self.hosts.wait(handover.done)
+        self.hosts.run(0.3)
+        (self.here,) = [host for host in (self.hosts.source, self.hosts.target) if host.sessions.owner]
+        self.viewers = [viewer for viewer in self.viewers if DISPLAY in viewer.connections]
+        if not self.viewers:
+            self.join()
+
+    def draw_if_possible(self):
+        if self.here.guest is not None and self.here.guest.running:
+            self.draw()
+
+    def disturbances(self, handover):
+        """What may go wrong while a guest moves."""
+        return () if self.calm else (self.leave, handover.cancel, self.break_a_channel)
+
+    def leave(self):
+        if len(self.viewers) > 1:
+            self.viewers.pop().disconnect()
+
+    def break_a_channel(self):
+        dice = self.dice
+        ends = self.hosts.network.connections(dice.choice(("source", "target")))
+        clients = [end for end in ends if end.here.port == PORT]
+        if clients and dice.random() < 0.3:
+            dice.choice(clients).abortConnection()
 
 
 class SamePictureTests(SynchronousTestCase):
@@ -223,3 +247,8 @@ class SamePictureTests(SynchronousTestCase):
         """Random lives of a guest and its clients."""
         for seed in range(4):
             Life(self, seed).live(25)
+
+    def test_wild_lives(self):
+        """The same, while clients leave, connections break and handovers are cancelled."""
+        for seed in range(4):
+            Life(self, seed, calm=False).live(25)
