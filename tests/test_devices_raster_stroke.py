@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from spicemig.devices.drawables import DeviceImage
 from spicemig.devices.raster import reference_curves, reference_lines
 from spicemig.devices.raster.clip import Box, bands
-from spicemig.devices.raster.lines import polylines
+from spicemig.devices.raster.lines import POINTS_LIMIT, polylines
 from spicemig.devices.raster.reference_curves import whole
 from spicemig.devices.raster.stroke import dashes, draw_stroke
 from spicemig.devices.surfaces import Surface
@@ -232,7 +232,7 @@ class CurveTests(SynchronousTestCase):
                 total = sum(map(len, polylines(path)))
             except ValueError:
                 continue
-            self.assertLessEqual(total, 1 << 20)
+            self.assertLessEqual(total, POINTS_LIMIT)
 
 
 class DashTests(SynchronousTestCase):

@@ -18,7 +18,7 @@ from spicemig.devices.raster.kernels import curve_points
 from spicemig.devices.raster.reference_curves import whole
 from spicemig.wire.enums import PathFlags
 
-POINTS_LIMIT = 1 << 20  # of all lines that one path becomes
+POINTS_LIMIT = 1 << 18  # of all lines that one path becomes
 
 Point = tuple[int, int]
 
@@ -36,6 +36,7 @@ def polylines(path: Any) -> Iterator[list[Point]]:
         if segment.flags & PathFlags.BEGIN:
             if points:
                 yield points
+                total += len(points)
             if not places:
                 raise ValueError("a path begins without a point")
             points = [_pixel(places.pop(0))]

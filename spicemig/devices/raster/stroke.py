@@ -33,14 +33,16 @@ def draw_stroke(surface: Surface, message: DrawStroke, surfaces: Mapping[int, Su
     rop = truth_table(message.fore_mode, Ropd.INVERS_BRUSH)
     where = (surface.pixels, surface.stride, surface.width, surface.height)
     pattern = dashes(message.attr)
-    for points in polylines(message.path):
-        places = struct.pack(f"={2 * len(points)}i", *(place for point in points for place in point))
-        if pattern is None:
-            draw_lines(*where, places, clip, *paint.arguments, rop)
-        else:
-            draw_dashes(*where, places, clip, *pattern, *paint.arguments, rop)
-    if rop != PUT:
-        settle(surface, boxes)
+    try:
+        for points in polylines(message.path):
+            places = struct.pack(f"={2 * len(points)}i", *(place for point in points for place in point))
+            if pattern is None:
+                draw_lines(*where, places, clip, *paint.arguments, rop)
+            else:
+                draw_dashes(*where, places, clip, *pattern, *paint.arguments, rop)
+    finally:  # what was drawn before the path went wrong stays
+        if rop != PUT:
+            settle(surface, boxes)
 
 
 def dashes(attr: Any) -> tuple[bytes, int] | None:
