@@ -3,8 +3,8 @@
 Gives a QXL device what no honest guest would: garbage in rings, slots, ports and commands.
 
 ``python -m tests.fuzz_device --cases 1000000`` runs so many; every round of them has a
-device and dice of its own, so that ``--seed S --first R --cases 1`` repeats the round
-that failed. With ``--sanitize`` the kernels are built with the address and
+device and dice of its own, so that ``--seed S --first R --cases 1`` repeats round R,
+which failed. With ``--sanitize`` the kernels are built with the address and
 undefined-behaviour sanitizers first, and all memory comes from malloc. A case
 is one command, port, or change of a ring; after each round the device must still draw
 what an honest guest asks for.
@@ -55,7 +55,8 @@ from spicemig.wire.messages import base
 from spicemig.wire.messages.display import Head, Init, MonitorsConfig
 
 TOP = Path(__file__).resolve().parent.parent
-ROUND_CASES = 2000
+ROUND_CASES = 500
+PROGRESS_CASES = 100_000
 SIZE = CardSize(ram_bytes=512 << 10, vram_bytes=128 << 10, surface0_bytes=64 << 10)
 SCREEN = (96, 64)
 OFF_SCREEN = {
@@ -374,6 +375,8 @@ def fuzz(seed: int, cases: int, *, first: int = 0, seconds: float | None = None)
             raise
         counts += one.counts
         number += 1
+        if seconds is None and counts.total() % PROGRESS_CASES < ROUND_CASES:
+            print(f"{counts.total()} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return counts
 
 

@@ -49,9 +49,16 @@ from spicemig.devices.surfaces import PixelBlock
 from spicemig.errors import GuestError, WireError
 from spicemig.testing.drawings import Drawings
 from spicemig.testing.qxl_driver import DriverError, GuestDriver
-from spicemig.wire.drawing import Brush, Clip, DrawBase, Point, Rect
+from spicemig.wire.drawing import Brush, Clip, DrawBase, LineAttr, Path, PathSegment, Point, PointFix, Rect
 from spicemig.wire.enums import BitmapFormat, BrushType, ClipType, CursorType, Ropd, SurfaceFormat
-from spicemig.wire.messages.display import DrawAlphaBlend, DrawCopy, DrawFill, Head, MonitorsConfig
+from spicemig.wire.messages.display import (
+    DrawAlphaBlend,
+    DrawCopy,
+    DrawFill,
+    DrawStroke,
+    Head,
+    MonitorsConfig,
+)
 
 SIZE = CardSize(ram_bytes=2 << 20, vram_bytes=1 << 20, surface0_bytes=256 << 10)
 WIDTH, HEIGHT = 120, 90
@@ -665,6 +672,19 @@ class HostileTests(CardCase):
         self.assertMistake(self.card.write, Port.NOTIFY_CMD)
         self.draw()
         self.assertEqual(self.pixel(4, 4), 0xFFFFFF)
+
+    def test_limits(self) -> None:
+        """A clip of more rectangles, or a path of more points, than anybody needs is a mistake."""
+        many = [Rect(0, 0, 1, 1)] * 8193
+        self.assertMistake(self.driver.draw, fill(1, clip=Clip(ClipType.RECTS, many)))
+        self.driver.draw(fill(1, clip=Clip(ClipType.RECTS, many[1:])))
+        segment = PathSegment(3, [PointFix(0, 0)] * 33000)
+        path = Path([segment, segment])
+        box = Rect(0, 0, 5, 5)
+        stroke = DrawStroke(DrawBase(0, box), path, LineAttr(0), Brush(), Ropd.OP_PUT, Ropd.OP_PUT)
+        mistakes = self.card.mistakes
+        self.assertMistake(self.driver.draw, stroke)
+        self.assertEqual(self.card.mistakes, mistakes + 1)
 
     def test_many_mistakes(self) -> None:
         """A guest that makes thousands of mistakes is told each time, and goes on."""

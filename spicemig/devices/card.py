@@ -84,7 +84,7 @@ MAX_SURFACES = 1024
 ROM_BYTES = 8192
 WRITES_LIMIT = 64  # to ports, while the device stands
 SURFACES_FACTOR = 4  # surfaces have at most so many times the bytes of device memory; 8-bit ones grow so much
-MISTAKES_TOLD = 16  # after these only every doubling is logged
+LOGGED = 100  # of what a guest can cause to be logged; after these only every doubling is
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class QXLCard:
         self.device = device
         self.size = size or CardSize()
         self.on_interrupt: Callable[[Interrupt], None] = lambda interrupts: None
+        self._said = 0
         self.mistakes = 0  # how often the guest's driver asked for something impossible
         self.ram, self.vram = bars or (
             Bar(number, address, size_bytes)
@@ -200,7 +201,7 @@ class QXLCard:
     def mistake(self, error: Exception) -> None:
         """The guest's driver did something impossible."""
         self.mistakes += 1
-        if self.mistakes <= MISTAKES_TOLD or not self.mistakes & (self.mistakes - 1):
+        if _is_logged(self.mistakes):
             self._log.warn("mistake {count} of the guest: {error}", count=self.mistakes, error=error)
         self.interrupt(Interrupt.ERROR)
 
@@ -353,7 +354,9 @@ class QXLCard:
 
     def say(self, message: Text) -> None:
         """Log what the driver says."""
-        self._log.info("the guest's driver says {text}", text=message.text.decode("utf-8", "replace"))
+        self._said += 1
+        if _is_logged(self._said):
+            self._log.info("the guest's driver says {text}", text=message.text.decode("utf-8", "replace"))
 
     # surfaces in device memory
 
@@ -558,3 +561,7 @@ class QXLCard:
         if bar is None or told.offset + size > bar.size:
             raise ValueError(f"{size} bytes at {told.offset} are not in bar {told.bar}")
         return Place(bar, told.offset)
+
+
+def _is_logged(count: int) -> bool:
+    return count <= LOGGED or not count & (count - 1)

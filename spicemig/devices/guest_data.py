@@ -63,7 +63,8 @@ from spicemig.wire.enums import (
 )
 
 CHUNKS_LIMIT = 16384  # of one list
-PARTS_LIMIT = 65536  # rectangles of a clip, points of a path, glyphs
+POINTS_LIMIT = 65536  # of a path
+RECTS_LIMIT = 8192  # of a clip; they are made disjoint, which takes time
 LARGEST_PALETTE = 256
 
 _CHUNK_BYTES = size_of(Chunk)
@@ -149,7 +150,7 @@ class GuestData:
             raise GuestMistake(f"a clip of type {told.type} is not known")
         head = self.read(GuestClipRects, told.rects_address)
         data = self.chunks(told.rects_address + size_of(GuestClipRects))
-        if head.num_rects > PARTS_LIMIT or len(data) != head.num_rects * _RECT.size:
+        if head.num_rects > RECTS_LIMIT or len(data) != head.num_rects * _RECT.size:
             raise GuestMistake(f"{head.num_rects} clip rectangles cannot have {len(data)} bytes")
         return Clip(ClipType.RECTS, [Rect(*sides) for sides in _RECT.iter_unpack(data)])
 
@@ -250,7 +251,7 @@ class GuestData:
             start = at + _SEGMENT.size
             at = start + count * _POINT.size
             points += 1 + count
-            if at > len(data) or points > PARTS_LIMIT:
+            if at > len(data) or points > POINTS_LIMIT:
                 raise GuestMistake(f"a path of {len(data)} bytes cannot have a segment of {count} points")
             segments.append(
                 PathSegment(flags & 0xFF, [PointFix(x, y) for x, y in _POINT.iter_unpack(data[start:at])])
