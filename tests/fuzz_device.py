@@ -260,6 +260,7 @@ class Round:
         self.driver.draw(self.drawings.drawing())
 
     def _spoiled_drawing(self) -> None:
+        self.driver.compresses = self.dice.random() < 0.3
         self.driver.spoiling = self.dice.choice((0.1, 0.2, 0.5))
         try:
             self.driver.draw(self.drawings.drawing(), effect=self.dice.choice((0, 1, 1, 1, 7)))

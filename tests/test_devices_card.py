@@ -133,6 +133,25 @@ class DrawingTests(CardCase):
         rows = [bytes(surface.pixels[row * surface.stride :][:160]) for row in range(30)]
         self.assertEqual((b"".join(rows), self.card.mistakes), (data, 0))
 
+    def test_compressed(self) -> None:
+        """Images that the driver has compressed are drawn like others; damaged ones are mistakes."""
+        self.driver.compresses = True
+        box = Rect(0, 0, 30, 40)
+        for format, size in ((BitmapFormat.BIT32, 4), (BitmapFormat.BIT24, 3), (BitmapFormat.BIT16, 2)):
+            data = random.Random(size).randbytes(40 * size * 30)
+            image = Placeholder(DeviceImage(40, 30, format, 40 * size, data))
+            plain = QXLDevice()
+            plain.create_primary(WIDTH, HEIGHT)
+            for device in (self.driver, plain):
+                message = DrawCopy(DrawBase(0, box), image, box)
+                device.draw(message if device is self.driver else Batch.of([message]))
+            rows = self.device.render(0).pixels, plain.render(0).pixels
+            colours = [bytes(row[at] for at in range(len(row)) if at % 4 < 3) for row in rows]
+            self.assertEqual(colours[0], colours[1])
+        self.assertEqual(self.card.mistakes, 0)
+        self.driver._chunked = lambda head, data: GuestDriver._chunked(self.driver, head, data[:-9])
+        self.assertMistake(self.driver.draw, DrawCopy(DrawBase(0, box), image, box))
+
     def test_guest_changes_memory(self) -> None:
         """What the guest writes over a command afterwards does not change what is drawn."""
         data = bytes(range(64))

@@ -14,6 +14,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from spicemig.codecs import quic
+from spicemig.codecs.pixels import ImageError
 from spicemig.devices.drawables import DeviceImage, Placeholder
 from spicemig.devices.guest_layout import (
     BITMAP_DIRECT,
@@ -120,10 +122,13 @@ class GuestData:
 
     def data(self, address: int, size: int) -> bytes:
         """A copy of some bytes."""
+        self._count(size)
+        return bytes(self._slots.view(address, size))
+
+    def _count(self, size: int) -> None:
         self._left_bytes -= size
         if self._left_bytes < 0:
             raise GuestMistake("a command has more data than there is device memory")
-        return bytes(self._slots.view(address, size))
 
     def chunks(self, address: int) -> bytes:
         """The data of a list of chunks, put together."""
@@ -167,6 +172,8 @@ class GuestData:
         if head.type == ImageType.SURFACE:
             surface = int.from_bytes(self.data(rest, 4), "little")
             return Placeholder(DeviceImage(head.width, head.height, id=self.name(head.id), surface=surface))
+        if head.type == ImageType.QUIC:
+            return Placeholder(self._quic(head, rest))
         if head.type != ImageType.BITMAP:
             raise GuestMistake(f"an image of type {head.type} cannot be drawn")
         bitmap = self.read(GuestBitmap, rest)
@@ -189,11 +196,6 @@ class GuestData:
             data = self.chunks(bitmap.data_address)
             if len(data) != size:
                 raise GuestMistake(f"a bitmap of {size} bytes has {len(data)}")
-        flags = 0
-        if head.flags & IMAGE_CACHE:
-            flags |= ImageFlags.CACHE_ME
-        if head.flags & IMAGE_HIGH_BITS_SET:
-            flags |= ImageFlags.HIGH_BITS_SET
         return Placeholder(
             DeviceImage(
                 bitmap.x,
@@ -203,10 +205,32 @@ class GuestData:
                 data,
                 bool(bitmap.flags & BITMAP_TOP_DOWN),
                 self.name(head.id),
-                flags,
+                _flags_of(head),
                 palette,
                 palette_id,
             )
+        )
+
+    def _quic(self, head: GuestImage, address: int) -> DeviceImage:
+        """An image that the driver has compressed."""
+        size = int.from_bytes(self.data(address, 4), "little")
+        payload = self.chunks(address + 4)
+        self._count(4 * head.width * head.height)
+        if len(payload) != size:
+            raise GuestMistake(f"a compressed image of {size} bytes has {len(payload)}")
+        try:
+            pixels = quic.decode(payload, head.width, head.height)
+        except ImageError as error:
+            raise GuestMistake(str(error)) from error
+        return DeviceImage(
+            pixels.width,
+            pixels.height,
+            pixels.format,
+            pixels.stride,
+            pixels.data,
+            pixels.top_down,
+            self.name(head.id),
+            _flags_of(head),
         )
 
     def _palette(self, address: int) -> tuple[int, tuple[int, ...]]:
@@ -288,3 +312,12 @@ class GuestData:
     def transform(self, address: int) -> Transform | None:
         """A matrix, or None where there is no address."""
         return self.read(Transform, address) if address else None
+
+
+def _flags_of(head: GuestImage) -> int:
+    flags = 0
+    if head.flags & IMAGE_CACHE:
+        flags |= ImageFlags.CACHE_ME
+    if head.flags & IMAGE_HIGH_BITS_SET:
+        flags |= ImageFlags.HIGH_BITS_SET
+    return flags

@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from spicemig.codecs import quic
+from spicemig.codecs.pixels import Pixels
 from spicemig.devices.card import QXLCard
 from spicemig.devices.contents import row_bytes
 from spicemig.devices.cursor import CursorCommand, CursorHide, CursorMove, CursorSet, CursorTrail
@@ -133,6 +135,7 @@ class GuestDriver:
         self.card = card
         self.dice = dice
         self.compat = compat
+        self.compresses = False  # images, where that is possible
         self.interrupts: list[Interrupt] = []
         self.released: list[int] = []
         self.surfaces: dict[
@@ -470,6 +473,8 @@ class GuestDriver:
         if image.surface is not None:
             head = GuestImage(image.id, ImageType.SURFACE, 0, image.width, image.height)
             return self._put(head.pack() + struct.pack("<I", image.surface))
+        if self.compresses and image.top_down and image.format in quic.FORMATS:
+            return self._put_compressed(image)
         flags = BITMAP_TOP_DOWN if image.top_down else 0
         data = bytes(image.data[: image.height * image.stride])
         if self.dice is not None and self.dice.random() < 0.5:
@@ -484,6 +489,12 @@ class GuestDriver:
         head = GuestImage(image.id, ImageType.BITMAP, image.flags & 3, image.width, image.height)
         size = (image.width, image.height, image.stride)
         return self._put(head.pack() + GuestBitmap(image.format, flags, *size, palette, address).pack())
+
+    def _put_compressed(self, image: DeviceImage) -> int:
+        pixels = Pixels(image.width, image.height, image.format, image.stride, image.data)
+        payload = b"".join(bytes(part) for part in quic.encode(pixels))
+        head = GuestImage(image.id, ImageType.QUIC, image.flags & 3, image.width, image.height)
+        return self._chunked(head.pack() + struct.pack("<I", len(payload)), payload)
 
     def _brush(self, brush: Brush) -> GuestBrush:
         if brush.type == BrushType.PATTERN and brush.pattern is not None:
