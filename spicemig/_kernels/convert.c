@@ -4,12 +4,17 @@
 
 #include <string.h>
 
-static inline void put(uint8_t *to, unsigned blue, unsigned green, unsigned red, unsigned alpha)
+#include "wide.h"
+
+/* One number, so that the compiler sees one store where the host's order of bytes allows it. */
+static inline void put(uint8_t *to, uint32_t blue, uint32_t green, uint32_t red, uint32_t alpha)
 {
-    to[0] = (uint8_t)blue;
-    to[1] = (uint8_t)green;
-    to[2] = (uint8_t)red;
-    to[3] = (uint8_t)alpha;
+    const uint32_t value = blue | green << 8 | red << 16 | alpha << 24;
+
+    to[0] = (uint8_t)value;
+    to[1] = (uint8_t)(value >> 8);
+    to[2] = (uint8_t)(value >> 16);
+    to[3] = (uint8_t)(value >> 24);
 }
 
 /* The upper bits of a five-bit value again below it, so that 31 becomes 255. */
@@ -50,6 +55,16 @@ size_t spicemig_row_bytes(unsigned format, size_t cols)
     }
 }
 
+/* All but the last pixel are read with the byte behind them, which there is. */
+static void convert_24_bits(uint8_t *restrict to, const uint8_t *restrict from, size_t cols)
+{
+    for (size_t col = 0; col < cols; col++) {
+        memcpy(to + 4 * col, from + 3 * col, col + 1 < cols ? 4 : 3);
+        to[4 * col + 3] = 0;
+    }
+}
+
+SPICEMIG_WIDE
 static void convert_row(uint8_t *restrict to, const uint8_t *restrict from, size_t cols,
                         unsigned format, const uint8_t *palette, size_t entries)
 {
@@ -82,8 +97,7 @@ static void convert_row(uint8_t *restrict to, const uint8_t *restrict from, size
         }
         break;
     case SPICEMIG_24BIT:
-        for (size_t col = 0; col < cols; col++)
-            put(to + 4 * col, from[3 * col], from[3 * col + 1], from[3 * col + 2], 0);
+        convert_24_bits(to, from, cols);
         break;
     case SPICEMIG_8BIT_A:
         for (size_t col = 0; col < cols; col++)

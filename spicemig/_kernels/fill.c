@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "wide.h"
+
+SPICEMIG_WIDE
 void spicemig_fill_rect(uint8_t *dst, ptrdiff_t stride, size_t rows, size_t cols,
                         uint32_t value, unsigned rop)
 {

@@ -2,6 +2,8 @@
 /* spicemig/_kernels/rop.c: one line of pixels combined with another. */
 #include "rop.h"
 
+#include "wide.h"
+
 /* A loop for each table, so that the compiler sees the operation and not its table. */
 #define SPICEMIG_ROP_CASE(table)                                                                       \
     case table:                                                                                        \
@@ -11,6 +13,7 @@
                                               spicemig_load(dst + 4 * col)));                          \
         break;
 
+SPICEMIG_WIDE
 void spicemig_rop_line(uint8_t *restrict dst, const uint8_t *restrict src, size_t cols, unsigned rop)
 {
     switch (rop) {

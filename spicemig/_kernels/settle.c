@@ -2,7 +2,7 @@
 /* spicemig/_kernels/settle.c: 32-bit pixels become what a surface of fewer bits keeps of them. */
 #include "settle.h"
 
-#include "rop.h"
+#include "wide.h"
 
 /* Pixels as numbers, blue lowest, whatever order the host has. */
 static inline uint32_t number_at(const uint8_t *at)
@@ -44,6 +44,7 @@ static inline uint32_t of_one(uint32_t value)
         }                                                                                              \
         break;
 
+SPICEMIG_WIDE
 void spicemig_settle_rect(uint8_t *dst, ptrdiff_t stride, size_t rows, size_t cols, unsigned format)
 {
     switch (format) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rop.h"
+#include "wide.h"
 
 #define RUN_PIXELS 256 /* a narrow tile is repeated up to this before it is drawn with */
 
@@ -80,6 +81,7 @@ static struct terms terms_of(unsigned code)
     return terms;
 }
 
+SPICEMIG_WIDE
 static void rop3_line(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict tile,
                       size_t cols, const struct terms terms)
 {
