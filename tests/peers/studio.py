@@ -86,9 +86,11 @@ class Studio:
         await eventually(lambda: self.core.latency_seconds is not None, what="the first ping is answered")
 
     async def close(self) -> None:
-        """Serve no more."""
+        """Serve no more; may be done twice."""
         self.sessions.release()
-        await self.port.stopListening()
+        stopped = self.port.stopListening()
+        if stopped is not None:
+            await stopped
 
     def draw(self, *messages: Any) -> None:
         """Draw these one after the other, none of which hides another."""
@@ -142,4 +144,3 @@ def first_difference(ours: Image.Image, theirs: Image.Image) -> str:
         return "none"
     x, y = wrong[0] % ours.width, wrong[0] // ours.width
     return f"{len(wrong)} pixels, at x {x}, y {y} ours is {ours.getpixel((x, y))}, theirs {theirs.getpixel((x, y))}"
-

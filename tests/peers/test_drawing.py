@@ -19,6 +19,7 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 
+from spicemig.devices.drawables import DeviceImage
 from spicemig.testing.commands import Commands
 from spicemig.wire.declare import Placeholder
 from spicemig.wire.drawing import DrawBase, Rect
@@ -29,36 +30,34 @@ from tests.peers.studio import Studio, first_difference
 
 SUITE_COMMANDS = 1200
 OVER = 3
+PUT = int(Ropd.OP_PUT)
+SCRATCH = 9  # a surface with alpha, on which other ones are laid bare
 
 
 def reveal(commands: Commands, target: int) -> list[Any]:
-    """Commands that show a surface on the primary: its colours, and its alpha over what is there."""
+    """Commands that show a surface on the primary: its colours, and all four bytes of its pixels."""
     kind = commands.surfaces[target]
-    if not target:
-        return []
     whole = Rect(0, 0, kind.height, kind.width)
-    image = commands.shown(target)
-    base = DrawBase(0, whole)
-    shown: list[Any] = []
-    if kind.format == SurfaceFormat.ARGB32:
-        shown.append(display.DrawCopy(base, Placeholder(image), whole, int(Ropd.OP_PUT), 1))
-        moved = DrawBase(0, Rect(0, 60, kind.height, 60 + kind.width))
-        shown.append(
-            display.DrawAlphaBlend(
-                moved, int(AlphaFlags.SRC_SURFACE_HAS_ALPHA), 255, Placeholder(image), whole
-            )
-        )
-    elif kind.format in (SurfaceFormat.A8, SurfaceFormat.A1):
+    base, image = DrawBase(0, whole), Placeholder(commands.shown(target))
+    if kind.format in (SurfaceFormat.A8, SurfaceFormat.A1):
         through = int(OVER | CompositeFlags.HAS_MASK)
-        source = commands.shown(2)
-        shown.append(display.DrawComposite(base, through, Placeholder(source), Placeholder(image)))
-    else:
-        shown.append(display.DrawCopy(base, Placeholder(image), whole, int(Ropd.OP_PUT), 1))
-    return shown
+        return [display.DrawComposite(base, through, Placeholder(commands.shown(2)), image)]
+    if kind.format not in (SurfaceFormat.XRGB32, SurfaceFormat.ARGB32):
+        return [display.DrawCopy(base, image, whole, PUT, 1)]
+    shown = [display.DrawCopy(base, image, whole, PUT, 1)] if target else []
+    fourth = Placeholder(DeviceImage(160, 120, surface=SCRATCH))
+    moved = DrawBase(0, Rect(60, 60, 60 + kind.height, 60 + kind.width))
+    has_alpha = int(AlphaFlags.SRC_SURFACE_HAS_ALPHA)
+    return [
+        *shown,
+        display.DrawCopy(DrawBase(SCRATCH, whole), image, whole, PUT, 1),
+        display.DrawAlphaBlend(moved, has_alpha, 255, fourth, whole),
+    ]
 
 
 async def prepare(studio: Studio, commands: Commands) -> None:
     """Make the surfaces, with something on them."""
+    studio.device.create_surface(SCRATCH, 160, 120, SurfaceFormat.ARGB32)
     for number, kind in commands.surfaces.items():
         if number:
             studio.device.create_surface(number, kind.width, kind.height, kind.format)

@@ -1,207 +1,148 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Recorded traces as guests of real daemons, with spice-gtk attached.
+Recorded traces, shown by spice-gtk: at every reference point its screen is as it should be.
 
-The pictures that the client must show are those of the traces' README: what it
-shows of the same trace when the reference server plays it. Where the traces lie is
-``$SPICEMIG_TRACES``, or ``shared/traces`` beside the checkout.
+The traces of real guests take minutes::
+
+    python -m tests.peers.test_traces [--compression lz4] TRACE.xz ...
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
+import argparse
+import sys
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater, react
 from twisted.trial.unittest import SkipTest
 
-from spicemig.devices.trace.commands import HEAD, write_record
+from spicemig.devices.surfaces import PRIMARY
+from spicemig.devices.trace.player import Player
 from spicemig.devices.trace.reader import TraceReader
-from spicemig.devices.trace.records import DeviceCall
-from tests.peers.harness import CHECKOUT, Daemon, GtkClient, PeersTestCase, eventually, sleep, spicemig
+from tests.peers.harness import GtkClient, PeersTestCase, eventually
+from tests.peers.studio import Studio, first_difference
 from tests.trace_pictures import Shot, shots_of
 
-TRACES = Path(os.environ.get("SPICEMIG_TRACES", CHECKOUT.parent / "shared" / "traces"))
-MIXED = CHECKOUT / "tests" / "data" / "traces" / "mixed.trace.xz"
-MIXED_COMMANDS = 384
-
-ATTACH_SECONDS = 3.0  # in which the client comes, before the first drawing
-LOOK_SECONDS = 2.0  # at every reference point, in which the pictures are compared
-SYNTH = "alpha composite copy fill rop3 scale stroke surfaces text".split()
-REAL = "browser editor guest video x11perf xterm".split()
+SYNTHETIC = Path(__file__).resolve().parents[3] / "shared" / "traces" / "synth"
+NAMES = ("alpha", "composite", "copy", "fill", "rop3", "scale", "stroke", "surfaces", "text")
+SLICE_COMMANDS = 48  # so many go out before the client must have drawn them
 
 
-def paced(trace: Path, out: Path, stops: dict[int, float], step_seconds: float) -> None:
-    """
-    Write a trace anew with another pace.
-
-    Between commands are ``step_seconds``, and behind the command with a number in
-    ``stops`` there are so many seconds more.
-    """
+async def pictures(studio: Studio, trace: Path, folder: Path) -> AsyncIterator[tuple[Shot, str]]:
+    """Play a trace; at each reference point, how the client's picture differs from it: ``none`` if it does not."""
+    player = Player(studio.device)
     reader = TraceReader(trace)
-    now = 0
-    attached = False
-    with open(out, "wb") as file:
-        file.write(HEAD.write())
-        for counter, record in enumerate(reader):
-            now += int(record.is_command * step_seconds * 1e9)
-            file.writelines(write_record(counter, now, record.value))
-            if not attached and isinstance(record.value, DeviceCall) and record.value.primary is not None:
-                attached = True
-                now += int(ATTACH_SECONDS * 1e9)
-            if record.is_command:
-                now += int(stops.pop(reader.commands, 0) * 1e9)
-    reader.close()
+    try:
+        for shot in shots_of(trace):
+            while reader.commands < shot.commands:
+                record = reader.next()
+                assert record is not None, "the trace is shorter than its reference points say"
+                player.play(record)
+                if reader.commands % SLICE_COMMANDS == 0:
+                    player.flush()
+                    await studio.drawn()
+            player.flush()
+            await studio.drawn()
+            if PRIMARY not in {surface.id for surface in studio.device.surfaces()}:
+                continue
+            reference = Image.open(shot.picture).convert("RGB")
+            yield shot, first_difference(await studio.theirs(folder), reference)
+    finally:
+        reader.close()
 
 
-class TraceCase(PeersTestCase):
-    """A source that plays a trace, and a client that came before the first drawing."""
+class TraceTests(PeersTestCase):
+    """What a stock client shows of a trace is what the reference renderer made of it."""
 
-    timeout = 600
+    timeout = 300
 
-    async def played(self, trace: Path, stops: list[int], step_seconds: float) -> tuple[Daemon, GtkClient]:
-        file = self.directory / "paced.trace"
-        paced(trace, file, dict.fromkeys(stops, LOOK_SECONDS), step_seconds)
-        source = await self.daemon("source", options=self.settings(file))
-        client = await self.gtk()
-        await client.attach(port=source.port("plain"))
-        return source, client
+    async def play(self, compression: str) -> None:
+        if not SYNTHETIC.exists():
+            raise SkipTest(f"{SYNTHETIC} is not here")
+        found = []
+        for name in NAMES:  # each is another guest: their image ids say nothing of each other
+            trace = SYNTHETIC / f"synth-{name}.trace.xz"
+            studio = Studio(compression)
+            self.addCleanup(lambda studio=studio: ensureDeferred(studio.close()))
+            gtk = await self.gtk(name)
+            await studio.open(gtk)
+            async for shot, difference in pictures(studio, trace, self.directory):
+                if difference != "none":
+                    found.append(f"{shot.picture.name}: {difference}")
+            await gtk.end()
+            await studio.close()
+        self.assertEqual(found, [])
 
-    def settings(self, file: Path) -> dict[str, dict[str, Any]]:
-        return {"guest": {"kind": "trace"}, "trace": {"file": file, "speed": "real"}}
+    async def test_plain(self) -> None:
+        """With images as they are, every operation is drawn by the client as by the reference."""
+        await self.play("off")
 
-    async def commands(self, source: Daemon, count: int, seconds: float) -> None:
-        """Wait until so many were played."""
+    async def test_lz4(self) -> None:
+        """With LZ4 images, too."""
+        await self.play("lz4")
 
-        async def there() -> bool:
-            return (await source.get("/v1/guest"))["commands"] >= count
-
-        await eventually(there, seconds, f"{count} commands were played")
-
-    async def shows(self, client: GtkClient, wanted: Path, seconds: float) -> None:
-        """Wait until the client shows this picture."""
-        with Image.open(wanted) as opened:
-            reference = opened.convert("RGB")
-        shown: list[Image.Image] = []
-
-        async def same() -> bool:
-            picture = await client.picture(self.directory)
-            shown[:] = [picture] if picture is not None else []
-            return (
-                picture is not None
-                and picture.size == reference.size
-                and picture.tobytes() == reference.tobytes()
-            )
-
-        try:
-            await eventually(same, seconds, f"spice-gtk shows {wanted.name}")
-        except AssertionError:
-            for picture in shown:
-                picture.save(self.directory / f"instead-of-{wanted.name}")
-            raise
-
-
-def shown_as_the_reference(name: str, step_seconds: float) -> Callable[[TraceCase], Any]:
-    """A test of one trace."""
-
-    async def test(self: TraceCase) -> None:
-        trace = TRACES / f"{name}.trace.xz"
+    async def test_daemon(self) -> None:
+        """A daemon whose guest is a trace shows the trace's last picture."""
+        trace = SYNTHETIC / "synth-surfaces.trace.xz"
         if not trace.exists():
-            raise SkipTest(f"there is no {trace}")
-        shots: list[Shot] = shots_of(trace)
-        _source, client = await self.played(trace, [shot.commands for shot in shots], step_seconds)
-        for shot in shots:
-            await self.commands(_source, shot.commands, 300)
-            await self.shows(client, shot.picture, LOOK_SECONDS)
+            raise SkipTest(f"{trace} is not here")
+        options = {"guest": {"kind": "trace"}, "trace": {"file": trace, "speed": "max"}}
+        source = await self.daemon("source", options=options)
+        gtk = await self.gtk()
+        await gtk.attach(host="127.0.0.1", port=source.port("plain"))
 
-    test.__doc__ = f"At every reference point of {name} spice-gtk shows the reference picture."
-    return test
+        async def ended() -> bool:
+            return bool((await source.get("/v1/guest"))["ended"])
 
+        await eventually(ended, 30.0, "the trace has ended")
+        reference = Image.open(shots_of(trace)[-1].picture).convert("RGB")
 
-class SyntheticTests(TraceCase):
-    """Every operation, drawn by spice-gtk as our device sends it."""
+        async def shown() -> bool:
+            picture = await gtk.picture(self.directory)
+            return picture is not None and first_difference(picture, reference) == "none"
 
-    for _name in SYNTH:
-        locals()[f"test_{_name}"] = shown_as_the_reference(f"synth/synth-{_name}", 0.001)
-
-
-class RecordedTests(TraceCase):
-    """What real guests drew."""
-
-    for _name in REAL:
-        locals()[f"test_{_name}"] = shown_as_the_reference(_name, 0.0001)
+        await eventually(shown, 10.0, "spice-gtk shows the last picture")
 
 
-class MovingTests(TraceCase):
-    """A trace as guest is handed over in the middle."""
-
-    async def test_there_and_back(self) -> None:
-        """A trace that is handed over six times while it plays ends with the picture of one that stayed."""
-        file = self.directory / "slow.trace"
-        paced(MIXED, file, {}, 0.02)
-        source, target = await self.hosts(**self.settings(file))
-        client = await self.gtk()
-        await client.attach(port=source.port("plain"))
-        here, there = source, target
-        played = []
-        for _ in range(6):
-            report = await here.migrate(there)
-            self.assertEqual(report["outcome"], "completed", report)
-            self.assertEqual([each["mode"] for each in report["clients"]], ["seamless"])
-            here, there = there, here
-            played.append((await here.get("/v1/guest"))["commands"])
-            await sleep(0.8)
-        self.assertGreater(len(set(played)), 3, played)
-        await self.commands(here, MIXED_COMMANDS, 60)
-        expected = self.directory / "expected.png"
-        await spicemig("replay", str(MIXED), "--screenshot", str(expected))
-        await self.shows(client, expected, 5)
-
-    async def test_another_file(self) -> None:
-        """A target whose file is another one is found out before anything happens."""
-        other = self.directory / "other.trace"
-        other.write_bytes(HEAD.write())
-        source = await self.daemon("source", options=self.settings(MIXED))
-        target = await self.daemon("target", options=self.settings(other))
-        report = await source.migrate(target)
-        self.assertEqual(report["outcome"], "failed")
-        self.assertIn("[trace] file", str(report["problems"]))
+async def _run(parsed: argparse.Namespace) -> None:
+    wrong = 0
+    for trace in parsed.traces:
+        studio = Studio(parsed.compression)
+        gtk = GtkClient()
+        await gtk.up()
+        try:
+            await studio.open(gtk)
+            with tempfile.TemporaryDirectory() as folder:
+                async for shot, difference in pictures(studio, trace, Path(folder)):
+                    print(f"{shot.picture.name}: {difference}", flush=True)
+                    wrong += difference != "none"
+        finally:
+            print("\n".join(gtk.lines[-20:]), file=sys.stderr)
+            await gtk.end()
+            await studio.close()
+            await deferLater(reactor, 0, lambda: None)
+    if wrong:
+        raise SystemExit(1)
 
 
-class LoadTests(TraceCase):
-    """A trace that is played as fast as possible leaves time for everything else."""
+def main() -> None:
+    """Show traces, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compression", default="lz4", choices=("off", "lz4"))
+    parser.add_argument("traces", nargs="+", type=Path)
+    parsed = parser.parse_args()
 
-    async def test_answers(self) -> None:
-        """The control socket answers at once all the while."""
-        settings = {"guest": {"kind": "trace"}, "trace": {"file": MIXED, "speed": "max", "loop": "yes"}}
-        source = await self.daemon("source", options=settings)
-        client = await self.gtk()
-        await client.attach(port=source.port("plain"))
-        worst = 0.0
-        for _ in range(100):
-            asked = time.monotonic()
-            await source.get("/v1/status")
-            worst = max(worst, time.monotonic() - asked)
-        self.assertLess(worst, 0.5)
-        self.assertGreater((await source.get("/v1/guest"))["passes"], 1)
+    def run(_reactor: Any) -> Any:
+        return ensureDeferred(_run(parsed))
+
+    react(run)
 
 
-class RecordTests(TraceCase):
-    """``spicemig record`` with a real daemon."""
-
-    async def test_demo(self) -> None:
-        """What the demo guest drew can be replayed."""
-        source = await self.daemon("source", options={"demo": {"draws_per_second": 100}})
-        file = self.directory / "demo.trace.xz"
-        _out, err, status = await spicemig(
-            "--control", str(source.control), "record", str(file), "--seconds", "1.5"
-        )
-        self.assertEqual((err, status), ("", 0))
-        picture = self.directory / "demo.png"
-        out, err, status = await spicemig("--json", "replay", str(file), "--screenshot", str(picture))
-        self.assertEqual((err, status), ("", 0))
-        with Image.open(picture) as image:
-            self.assertEqual(image.size, (1024, 768))
+if __name__ == "__main__":
+    main()
