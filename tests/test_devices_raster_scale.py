@@ -53,7 +53,7 @@ class KernelTests(SynchronousTestCase):
     def test_random_parts(self):
         """Steps small and large, places inside and beyond the image."""
         dice = random.Random(31)
-        for _case in range(400):
+        for _case in range(250):
             source = picture(dice, dice.randint(0, 12), dice.randint(0, 9), dice.choice([0, 0, 1, 4]))
             cols, rows = dice.randint(0, 20), dice.randint(0, 12)
             steps = [
@@ -131,7 +131,7 @@ class ScaledTests(SynchronousTestCase):
 
     def test_as_copies_are_scaled(self):
         """Of an area, at steps that are whole 65536ths."""
-        for source, area, whole, part, mode, has_alpha in self.cases(500):
+        for source, area, whole, part, mode, has_alpha in self.cases(200):
             made = scaled(source, area, whole, part, mode, has_alpha=has_alpha)
             step_x, step_y = area.cols * ONE // whole.cols, area.rows * ONE // whole.rows
             transform = (step_x, 0, area.left * ONE, 0, step_y, area.top * ONE)
@@ -140,7 +140,7 @@ class ScaledTests(SynchronousTestCase):
 
     def test_as_ternary_operations_are_scaled(self):
         """From the next whole pixel of the result."""
-        for source, area, whole, part, mode, has_alpha in self.cases(500):
+        for source, area, whole, part, mode, has_alpha in self.cases(200):
             made = scaled_from_corner(source, area, whole, part, mode, has_alpha=has_alpha)
             ratio_x, ratio_y = area.cols / whole.cols, area.rows / whole.rows
             transform = (int(ratio_x * ONE), 0, 0, 0, int(ratio_y * ONE), 0)

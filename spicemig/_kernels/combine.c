@@ -2,98 +2,91 @@
 /* spicemig/_kernels/combine.c: operators that are calculated with bytes. */
 #include "combine.h"
 
-#define PAIR UINT32_C(0x00ff00ff)  /* two bytes of a pixel with room above each */
-#define HALVES UINT32_C(0x00800080)
-#define MOST (255u * 255u)
+#include "pixels.h"
 
-/* What 255 stands for 1 in: the product of two bytes, rounded. */
-static inline uint32_t times(uint32_t pixel, uint32_t part)
+#define MOST (255 * 255)
+
+/* What becomes of pixels: s is the source and m the alphas of its parts, d what is there and a its alphas. */
+typedef spicemig_pixels covering(spicemig_pixels s, spicemig_pixels m, spicemig_pixels d, spicemig_pixels a);
+
+static inline void cover(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict mask,
+                         int by_parts, covering *result)
 {
-    const uint32_t low = (pixel & PAIR) * part + HALVES, high = (pixel >> 8 & PAIR) * part + HALVES;
+    const spicemig_pixels whole = spicemig_pixels_load(src), d = spicemig_pixels_load(dst);
+    spicemig_pixels s = whole, m;
 
-    return ((low + (low >> 8 & PAIR)) >> 8 & PAIR) | ((high + (high >> 8 & PAIR)) & ~PAIR);
+    if (mask == NULL) {
+        m = spicemig_alphas(s);
+    } else if (by_parts) {
+        const spicemig_pixels parts = spicemig_pixels_load(mask);
+        s = spicemig_times(whole, parts);
+        m = spicemig_times(parts, spicemig_alphas(whole));
+    } else {
+        s = spicemig_times(whole, spicemig_alphas(spicemig_pixels_load(mask)));
+        m = spicemig_alphas(s);
+    }
+    spicemig_pixels_store(dst, result(s, m, d, spicemig_alphas(d)));
 }
 
-static inline uint32_t byte_times(uint32_t one, uint32_t other, unsigned shift)
+static inline void cover_all(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict mask,
+                             int by_parts, size_t count, covering *result)
 {
-    const uint32_t product = (one >> shift & 255) * (other >> shift & 255) + 128;
+    size_t done = 0;
 
-    return (product + (product >> 8)) >> 8 << shift;
+    for (; done + SPICEMIG_TOGETHER <= count; done += SPICEMIG_TOGETHER)
+        cover(dst + 4 * done, src + 4 * done, mask == NULL ? NULL : mask + 4 * done, by_parts, result);
+    if (done == count)
+        return;
+    uint8_t last_dst[4 * SPICEMIG_TOGETHER] = {0}, last_src[4 * SPICEMIG_TOGETHER] = {0};
+    uint8_t last_mask[4 * SPICEMIG_TOGETHER] = {0};
+    memcpy(last_dst, dst + 4 * done, 4 * (count - done));
+    memcpy(last_src, src + 4 * done, 4 * (count - done));
+    if (mask != NULL)
+        memcpy(last_mask, mask + 4 * done, 4 * (count - done));
+    cover(last_dst, last_src, mask == NULL ? NULL : last_mask, by_parts, result);
+    memcpy(dst + 4 * done, last_dst, 4 * (count - done));
 }
 
-/* Byte by byte. */
-static inline uint32_t times_each(uint32_t one, uint32_t other)
-{
-    return byte_times(one, other, 0) | byte_times(one, other, 8) | byte_times(one, other, 16) |
-           byte_times(one, other, 24);
-}
-
-/* No byte goes beyond 255. */
-static inline uint32_t plus(uint32_t one, uint32_t other)
-{
-    uint32_t low = (one & PAIR) + (other & PAIR), high = (one >> 8 & PAIR) + (other >> 8 & PAIR);
-
-    low |= UINT32_C(0x01000100) - (low >> 8 & PAIR);
-    high |= UINT32_C(0x01000100) - (high >> 8 & PAIR);
-    return (low & PAIR) | (high & PAIR) << 8;
-}
-
-static inline uint32_t alpha(uint32_t pixel)
-{
-    return pixel >> 24;
-}
-
-/* In these, s is the source and d what is there. */
-#define UNIFIED(name, result)                                                                  \
-    static void name(uint32_t *restrict dst, const uint32_t *restrict src, size_t count)       \
-    {                                                                                          \
-        for (size_t index = 0; index < count; index++) {                                       \
-            const uint32_t s = src[index], d = dst[index];                                     \
-            (void)s, (void)d;                                                                  \
-            dst[index] = (result);                                                             \
-        }                                                                                      \
+/* Each of the three ways is compiled for itself. */
+#define COVERING(name, what)                                                                            \
+    static inline spicemig_pixels name##_of(spicemig_pixels s, spicemig_pixels m, spicemig_pixels d,    \
+                                            spicemig_pixels a)                                          \
+    {                                                                                                   \
+        (void)s, (void)m, (void)d, (void)a;                                                             \
+        return what;                                                                                    \
+    }                                                                                                   \
+    static void name(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict mask,  \
+                     int by_parts, size_t count)                                                        \
+    {                                                                                                   \
+        if (mask == NULL)                                                                               \
+            cover_all(dst, src, NULL, 0, count, name##_of);                                             \
+        else if (by_parts)                                                                              \
+            cover_all(dst, src, mask, 1, count, name##_of);                                             \
+        else                                                                                            \
+            cover_all(dst, src, mask, 0, count, name##_of);                                             \
     }
 
-UNIFIED(clear, 0)
-UNIFIED(source, s)
-UNIFIED(over, plus(times(d, alpha(~s)), s))
-UNIFIED(over_reverse, plus(times(s, alpha(~d)), d))
-UNIFIED(in, times(s, alpha(d)))
-UNIFIED(in_reverse, times(d, alpha(s)))
-UNIFIED(out, times(s, alpha(~d)))
-UNIFIED(out_reverse, times(d, alpha(~s)))
-UNIFIED(atop, plus(times(s, alpha(d)), times(d, alpha(~s))))
-UNIFIED(atop_reverse, plus(times(s, alpha(~d)), times(d, alpha(s))))
-UNIFIED(exclusive, plus(times(s, alpha(~d)), times(d, alpha(~s))))
-UNIFIED(add, plus(s, d))
-UNIFIED(multiply, plus(times_each(d, s), plus(times(s, alpha(~d)), times(d, alpha(~s)))))
+#define plus spicemig_plus
+#define times spicemig_times
+#define rest spicemig_rest
 
-/* In these, s is the source with the mask in it, and m the alpha of each of its parts. */
-#define BY_PARTS(name, result)                                                                 \
-    static void name##_parts(uint32_t *restrict dst, const uint32_t *restrict src,             \
-                             const uint32_t *restrict mask, size_t count)                      \
-    {                                                                                          \
-        for (size_t index = 0; index < count; index++) {                                       \
-            const uint32_t s = times_each(src[index], mask[index]), d = dst[index];            \
-            const uint32_t m = times(mask[index], alpha(src[index]));                          \
-            (void)s, (void)d, (void)m;                                                         \
-            dst[index] = (result);                                                             \
-        }                                                                                      \
-    }
+COVERING(clear, spicemig_none())
+COVERING(source, s)
+COVERING(over, plus(times(d, rest(m)), s))
+COVERING(over_reverse, plus(times(s, rest(a)), d))
+COVERING(in, times(s, a))
+COVERING(in_reverse, times(d, m))
+COVERING(out, times(s, rest(a)))
+COVERING(out_reverse, times(d, rest(m)))
+COVERING(atop, plus(times(d, rest(m)), times(s, a)))
+COVERING(atop_reverse, plus(times(d, m), times(s, rest(a))))
+COVERING(exclusive, plus(times(d, rest(m)), times(s, rest(a))))
+COVERING(add, plus(s, d))
+COVERING(multiply, plus(plus(times(d, rest(m)), times(s, rest(a))), times(d, s)))
 
-BY_PARTS(clear, 0)
-BY_PARTS(source, s)
-BY_PARTS(over, plus(times_each(d, ~m), s))
-BY_PARTS(over_reverse, plus(times(s, alpha(~d)), d))
-BY_PARTS(in, times(s, alpha(d)))
-BY_PARTS(in_reverse, times_each(d, m))
-BY_PARTS(out, times(s, alpha(~d)))
-BY_PARTS(out_reverse, times_each(d, ~m))
-BY_PARTS(atop, plus(times_each(d, ~m), times(s, alpha(d))))
-BY_PARTS(atop_reverse, plus(times_each(d, m), times(s, alpha(~d))))
-BY_PARTS(exclusive, plus(times_each(d, ~m), times(s, alpha(~d))))
-BY_PARTS(add, plus(s, d))
-BY_PARTS(multiply, plus(plus(times_each(d, ~m), times(s, alpha(~d))), times_each(d, s)))
+#undef plus
+#undef times
+#undef rest
 
 /*
  * Blend modes: what two colours give where both cover a pixel, times both alphas
@@ -137,31 +130,40 @@ static inline uint32_t exclusion(int32_t s, int32_t sa, int32_t d, int32_t da)
     return (uint32_t)(s * da + d * sa - 2 * d * s);
 }
 
-static inline uint32_t rounded(uint32_t sum)
+static inline uint8_t rounded(uint32_t sum)
 {
     const uint32_t more = (sum > MOST ? MOST : sum) + 128;
+    return (uint8_t)((more + (more >> 8)) >> 8);
+}
+
+static inline int32_t product(int32_t one, int32_t other)
+{
+    const int32_t more = one * other + 128;
     return (more + (more >> 8)) >> 8;
 }
 
-static inline uint32_t blended_part(blend_mode *mode, uint32_t s, uint32_t m, uint32_t d, unsigned shift)
+static inline void blend(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict mask,
+                         int by_parts, size_t count, blend_mode *mode)
 {
-    const uint32_t s_part = s >> shift & 255, d_part = d >> shift & 255, sa = m >> shift & 255;
-    const uint32_t sum = (255 - sa) * d_part + (255 - alpha(d)) * s_part +
-                         mode((int32_t)s_part, (int32_t)sa, (int32_t)d_part, (int32_t)alpha(d));
-    return rounded(sum) << shift;
+    for (size_t at = 0; at < 4 * count; at += 4) {
+        const int32_t da = dst[at + 3], whole = src[at + 3];
+        const int32_t unified = mask == NULL ? 255 : mask[at + 3];
+        const int32_t alpha = product(whole, unified);
+        for (size_t part = at; part < at + 3; part++) {
+            const int32_t covered = by_parts && mask != NULL ? mask[part] : unified;
+            const int32_t s = product(src[part], covered), sa = product(whole, covered), d = dst[part];
+            dst[part] = rounded((uint32_t)((255 - sa) * d + (255 - da) * s) + mode(s, sa, d, da));
+        }
+        dst[at + 3] = rounded((uint32_t)((da + alpha) * 255 - alpha * da));
+    }
 }
 
-static inline uint32_t blended(blend_mode *mode, uint32_t s, uint32_t m, uint32_t d)
-{
-    const uint32_t sum = (alpha(d) + alpha(s)) * 255 - alpha(s) * alpha(d);
-
-    return rounded(sum) << 24 | blended_part(mode, s, m, d, 16) | blended_part(mode, s, m, d, 8) |
-           blended_part(mode, s, m, d, 0);
-}
-
-#define BLEND(mode)                                                       \
-    UNIFIED(mode##_blended, blended(mode, s, alpha(s) * 0x01010101u, d))  \
-    BY_PARTS(mode##_blended, blended(mode, s, m, d))
+#define BLEND(mode)                                                                                     \
+    static void mode##_blended(uint8_t *restrict dst, const uint8_t *restrict src,                      \
+                               const uint8_t *restrict mask, int by_parts, size_t count)                \
+    {                                                                                                   \
+        blend(dst, src, mask, by_parts, count, mode);                                                   \
+    }
 
 BLEND(screen)
 BLEND(overlay)
@@ -171,29 +173,29 @@ BLEND(hard_light)
 BLEND(difference)
 BLEND(exclusion)
 
-#define BOTH(name) {name, name##_parts, NULL, NULL}
+#define BYTES(name) {name, NULL, NULL}
 
 static const struct spicemig_operator operators[SPICEMIG_OPERATORS] = {
-    [0x00] = BOTH(clear),
-    [0x01] = BOTH(source),
-    [0x03] = BOTH(over),
-    [0x04] = BOTH(over_reverse),
-    [0x05] = BOTH(in),
-    [0x06] = BOTH(in_reverse),
-    [0x07] = BOTH(out),
-    [0x08] = BOTH(out_reverse),
-    [0x09] = BOTH(atop),
-    [0x0a] = BOTH(atop_reverse),
-    [0x0b] = BOTH(exclusive),
-    [0x0c] = BOTH(add),
-    [0x30] = BOTH(multiply),
-    [0x31] = BOTH(screen_blended),
-    [0x32] = BOTH(overlay_blended),
-    [0x33] = BOTH(darken_blended),
-    [0x34] = BOTH(lighten_blended),
-    [0x37] = BOTH(hard_light_blended),
-    [0x39] = BOTH(difference_blended),
-    [0x3a] = BOTH(exclusion_blended),
+    [0x00] = BYTES(clear),
+    [0x01] = BYTES(source),
+    [0x03] = BYTES(over),
+    [0x04] = BYTES(over_reverse),
+    [0x05] = BYTES(in),
+    [0x06] = BYTES(in_reverse),
+    [0x07] = BYTES(out),
+    [0x08] = BYTES(out_reverse),
+    [0x09] = BYTES(atop),
+    [0x0a] = BYTES(atop_reverse),
+    [0x0b] = BYTES(exclusive),
+    [0x0c] = BYTES(add),
+    [0x30] = BYTES(multiply),
+    [0x31] = BYTES(screen_blended),
+    [0x32] = BYTES(overlay_blended),
+    [0x33] = BYTES(darken_blended),
+    [0x34] = BYTES(lighten_blended),
+    [0x37] = BYTES(hard_light_blended),
+    [0x39] = BYTES(difference_blended),
+    [0x3a] = BYTES(exclusion_blended),
 };
 
 struct spicemig_operator spicemig_operator_of(unsigned number)
@@ -203,10 +205,4 @@ struct spicemig_operator spicemig_operator_of(unsigned number)
     if (number >= SPICEMIG_OPERATORS)
         return none;
     return operators[number].combine != NULL ? operators[number] : spicemig_operator_of_fractions(number);
-}
-
-void spicemig_mask(uint32_t *restrict src, const uint32_t *restrict mask, size_t count)
-{
-    for (size_t index = 0; index < count; index++)
-        src[index] = times(src[index], alpha(mask[index]));
 }

@@ -319,7 +319,7 @@ static void nothing(struct spicemig_colour *restrict dst, const struct spicemig_
     (void)dst, (void)src, (void)mask, (void)count;
 }
 
-#define BOTH(name) {NULL, NULL, name, name##_parts}
+#define BOTH(name) {NULL, name, name##_parts}
 
 static const struct spicemig_operator operators[SPICEMIG_OPERATORS] = {
     [0x0d] = BOTH(saturate),
@@ -344,10 +344,10 @@ static const struct spicemig_operator operators[SPICEMIG_OPERATORS] = {
     [0x35] = BOTH(color_dodge),
     [0x36] = BOTH(color_burn),
     [0x38] = BOTH(soft_light),
-    [0x3b] = {NULL, NULL, hsl_hue, nothing},
-    [0x3c] = {NULL, NULL, hsl_saturation, nothing},
-    [0x3d] = {NULL, NULL, hsl_color, nothing},
-    [0x3e] = {NULL, NULL, hsl_luminosity, nothing},
+    [0x3b] = {NULL, hsl_hue, nothing},
+    [0x3c] = {NULL, hsl_saturation, nothing},
+    [0x3d] = {NULL, hsl_color, nothing},
+    [0x3e] = {NULL, hsl_luminosity, nothing},
 };
 
 struct spicemig_operator spicemig_operator_of_fractions(unsigned number)

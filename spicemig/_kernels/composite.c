@@ -43,6 +43,17 @@ static struct places places_of(const struct spicemig_sampled *from, int64_t col,
     return places;
 }
 
+/* Never below 0. Small numbers are much faster to divide. */
+static inline int64_t modulo(int64_t number, int64_t size)
+{
+    if (number >= INT32_MIN && number <= INT32_MAX) {
+        const int32_t left = (int32_t)number % (int32_t)size;
+        return left < 0 ? left + size : left;
+    }
+    const int64_t left = number % size;
+    return left < 0 ? left + size : left;
+}
+
 /* The row or column that stands for one that may be beyond the image; -1 if nothing does. */
 static inline int64_t repeated(int64_t at, int64_t size, enum spicemig_repeat repeat)
 {
@@ -50,14 +61,11 @@ static inline int64_t repeated(int64_t at, int64_t size, enum spicemig_repeat re
         return at;
     switch (repeat) {
     case SPICEMIG_REPEAT_NORMAL:
-        at %= size;
-        return at < 0 ? at + size : at;
+        return modulo(at, size);
     case SPICEMIG_REPEAT_PAD:
         return at < 0 ? 0 : size - 1;
     case SPICEMIG_REPEAT_REFLECT:
-        at %= 2 * size;
-        if (at < 0)
-            at += 2 * size;
+        at = modulo(at, 2 * size);
         return at < size ? at : 2 * size - 1 - at;
     default:
         return -1;
@@ -73,73 +81,135 @@ static inline uint32_t pixel(const struct spicemig_sampled *from, int64_t col, i
     return spicemig_load(from->image.pixels + (ptrdiff_t)row * from->image.stride + 4 * col) | from->image.opaque;
 }
 
-static void fetch_solid(uint32_t *restrict to, size_t count, const struct spicemig_sampled *from)
+static void fetch_solid(uint8_t *restrict to, size_t count, const struct spicemig_sampled *from)
 {
     const uint32_t same = pixel(from, 0, 0);
 
     for (size_t index = 0; index < count; index++)
-        to[index] = same;
+        spicemig_store(to + 4 * index, same);
+}
+
+static void copy_run(uint8_t *restrict to, const uint8_t *restrict from, size_t count, uint32_t opaque)
+{
+    for (size_t index = 0; index < count; index++)
+        spicemig_store(to + 4 * index, spicemig_load(from + 4 * index) | opaque);
 }
 
 /* A row of the image itself, neither moved by fractions nor turned. */
-static void fetch_plain(uint32_t *restrict to, size_t count, const struct spicemig_sampled *from, int64_t col,
+static void fetch_plain(uint8_t *restrict to, size_t count, const struct spicemig_sampled *from, int64_t col,
                         int64_t row)
 {
     const int64_t width = from->image.width, y = repeated(from->y + row, from->image.height, from->repeat);
     const int64_t x = from->x + col;
-    const uint8_t *line = from->image.pixels + (ptrdiff_t)(y < 0 ? 0 : y) * from->image.stride;
     size_t done = 0;
 
     if (y < 0) {
         memset(to, 0, 4 * count);
         return;
     }
+    const uint8_t *line = from->image.pixels + (ptrdiff_t)y * from->image.stride;
     while (done < count) {
         const int64_t at = repeated(x + (int64_t)done, width, from->repeat);
-        if (at < 0) {
-            to[done++] = 0;
-            continue;
-        }
-        if (x + (int64_t)done >= 0 && from->repeat != SPICEMIG_REPEAT_REFLECT) {
-            size_t together = (size_t)(width - at);
-            if (together > count - done)
-                together = count - done;
-            for (size_t index = 0; index < together; index++)
-                to[done + index] = spicemig_load(line + 4 * ((size_t)at + index)) | from->image.opaque;
-            done += together;
-            continue;
-        }
-        to[done++] = spicemig_load(line + 4 * at) | from->image.opaque;
+        const int ahead = at >= 0 && (at == x + (int64_t)done || from->repeat == SPICEMIG_REPEAT_NORMAL);
+        size_t together = 1;
+        if (ahead)
+            together = (size_t)(width - at) < count - done ? (size_t)(width - at) : count - done;
+        if (at < 0)
+            memset(to + 4 * done, 0, 4);
+        else
+            copy_run(to + 4 * done, line + 4 * at, together, from->image.opaque);
+        done += together;
     }
 }
 
-static void fetch_nearest(uint32_t *restrict to, size_t count, const struct spicemig_sampled *from,
+static void nearest_each(uint8_t *restrict to, size_t first, size_t end, const struct spicemig_sampled *from,
+                         struct places at)
+{
+    at.x += (int64_t)first * at.step_x;
+    at.y += (int64_t)first * at.step_y;
+    for (size_t index = first; index < end; index++) {
+        spicemig_store(to + 4 * index, pixel(from, at.x >> 16, at.y >> 16));
+        at.x += at.step_x;
+        at.y += at.step_y;
+    }
+}
+
+static void fetch_nearest(uint8_t *restrict to, size_t count, const struct spicemig_sampled *from,
                           struct places at)
 {
-    for (size_t index = 0; index < count; index++) {
-        to[index] = pixel(from, (at.x - 1) >> 16, (at.y - 1) >> 16);
+    struct spicemig_inside inside = {0, 0};
+    const int64_t row = repeated((at.y - 1) >> 16, from->image.height, from->repeat);
+
+    at.x -= 1; /* exactly between two is in the first one */
+    at.y -= 1;
+    if (at.step_y == 0 && at.step_x >= 0 && row >= 0)
+        inside = spicemig_inside(at.x, at.step_x, count, from->image.width, 0);
+    nearest_each(to, 0, inside.first, from, at);
+    if (inside.first < inside.end) {
+        const uint8_t *line = from->image.pixels + (ptrdiff_t)row * from->image.stride;
+        int64_t x = at.x + (int64_t)inside.first * at.step_x;
+        for (size_t index = inside.first; index < inside.end; index++, x += at.step_x)
+            spicemig_store(to + 4 * index, spicemig_load(line + 4 * (x >> 16)) | from->image.opaque);
+    }
+    nearest_each(to, inside.end, count, from, at);
+}
+
+static inline uint64_t lanes_at(const struct spicemig_sampled *from, int64_t col, int64_t row)
+{
+    if (col < 0 || row < 0)
+        return 0;
+    const uint8_t *at = from->image.pixels + (ptrdiff_t)row * from->image.stride + 4 * col;
+    return spicemig_lanes(spicemig_load(at) | from->image.opaque);
+}
+
+static void bilinear_each(uint8_t *restrict to, size_t first, size_t end, const struct spicemig_sampled *from,
+                          struct places at)
+{
+    const int64_t width = from->image.width, height = from->image.height;
+
+    at.x += (int64_t)first * at.step_x;
+    at.y += (int64_t)first * at.step_y;
+    for (size_t index = first; index < end; index++) {
+        const int64_t left = repeated(at.x >> 16, width, from->repeat);
+        const int64_t right = repeated((at.x >> 16) + 1, width, from->repeat);
+        const int64_t above = repeated(at.y >> 16, height, from->repeat);
+        const int64_t below = repeated((at.y >> 16) + 1, height, from->repeat);
+        const uint64_t down = spicemig_weight(at.y), rest = SPICEMIG_WHOLE - down;
+        const uint64_t one = lanes_at(from, left, above) * rest + lanes_at(from, left, below) * down;
+        const uint64_t other = lanes_at(from, right, above) * rest + lanes_at(from, right, below) * down;
+        spicemig_store(to + 4 * index, spicemig_between(one, other, spicemig_weight(at.x)));
         at.x += at.step_x;
         at.y += at.step_y;
     }
 }
 
-static void fetch_bilinear(uint32_t *restrict to, size_t count, const struct spicemig_sampled *from,
+static void fetch_bilinear(uint8_t *restrict to, size_t count, const struct spicemig_sampled *from,
                            struct places at)
 {
-    for (size_t index = 0; index < count; index++) {
-        const int64_t x = at.x - HALF, y = at.y - HALF, col = x >> 16, row = y >> 16;
-        const uint64_t down = spicemig_weight(y), rest = SPICEMIG_WHOLE - down;
-        const uint64_t left = spicemig_lanes(pixel(from, col, row)) * rest +
-                              spicemig_lanes(pixel(from, col, row + 1)) * down;
-        const uint64_t right = spicemig_lanes(pixel(from, col + 1, row)) * rest +
-                               spicemig_lanes(pixel(from, col + 1, row + 1)) * down;
-        to[index] = spicemig_between(left, right, spicemig_weight(x));
-        at.x += at.step_x;
-        at.y += at.step_y;
+    struct spicemig_inside inside = {0, 0};
+
+    at.x -= HALF;
+    at.y -= HALF;
+    const int64_t above = repeated(at.y >> 16, from->image.height, from->repeat);
+    const int64_t below = repeated((at.y >> 16) + 1, from->image.height, from->repeat);
+    if (at.step_y == 0 && at.step_x >= 0 && above >= 0 && below >= 0)
+        inside = spicemig_inside(at.x, at.step_x, count, from->image.width, 1);
+    bilinear_each(to, 0, inside.first, from, at);
+    if (inside.first < inside.end) {
+        const uint64_t weight = spicemig_weight(at.y);
+        const struct spicemig_row_pair rows = {
+            .above = from->image.pixels + (ptrdiff_t)above * from->image.stride,
+            .below = from->image.pixels + (ptrdiff_t)below * from->image.stride,
+            .weight_above = SPICEMIG_WHOLE - weight,
+            .weight_below = weight,
+        };
+        spicemig_interpolate(to + 4 * inside.first, inside.end - inside.first, &rows,
+                             at.x + (int64_t)inside.first * at.step_x, at.step_x, from->image.opaque);
     }
+    bilinear_each(to, inside.end, count, from, at);
 }
 
-static void fetch(uint32_t *restrict to, size_t count, const struct spicemig_sampled *from, int64_t col, int64_t row)
+static void fetch(uint8_t *restrict to, size_t count, const struct spicemig_sampled *from, int64_t col, int64_t row)
 {
     if (is_solid(from))
         fetch_solid(to, count, from);
@@ -149,6 +219,17 @@ static void fetch(uint32_t *restrict to, size_t count, const struct spicemig_sam
         fetch_bilinear(to, count, from, places_of(from, col, row));
     else
         fetch_nearest(to, count, from, places_of(from, col, row));
+}
+
+/* The same pixels where they are, if they need not be changed; else NULL. */
+static const uint8_t *in_place(size_t count, const struct spicemig_sampled *from, int64_t col, int64_t row)
+{
+    const int64_t x = from->x + col, y = from->y + row;
+
+    if (!is_plain(from) || from->image.opaque != 0 || x < 0 || y < 0 || y >= from->image.height ||
+        x + (int64_t)count > from->image.width)
+        return NULL;
+    return from->image.pixels + (ptrdiff_t)y * from->image.stride + 4 * x;
 }
 
 static inline struct spicemig_colour as_fractions(uint32_t pixel)
@@ -227,10 +308,10 @@ static void fetch_fractions(struct spicemig_colour *restrict to, size_t count, c
         }
         return;
     }
-    uint32_t pixels[RUN];
+    uint8_t pixels[4 * RUN];
     fetch(pixels, count, from, col, row);
     for (size_t index = 0; index < count; index++)
-        to[index] = as_fractions(pixels[index]);
+        to[index] = as_fractions(spicemig_load(pixels + 4 * index));
 }
 
 /* What is masked out need not be read; pixman's hue and its like show whether it was. */
@@ -249,29 +330,34 @@ struct run {
     uint8_t *dst;
     size_t count;
     int64_t col, row;
-    uint32_t opaque; /* or'ed to what is read at dst */
-    uint32_t kept;   /* the bits that are written of a result */
+    uint32_t opaque;        /* or'ed to what is read at dst, and not written */
+    const uint8_t *uniform; /* what a mask of one pixel has for every run; else NULL */
 };
 
 static void combine_run(const struct run *run, struct spicemig_operator operator, const struct spicemig_sampled *source,
                         const struct spicemig_sampled *mask, int by_parts)
 {
-    uint32_t pixels[RUN], covered[RUN], result[RUN];
+    uint8_t pixels[4 * RUN], covered[4 * RUN], result[4 * RUN];
+    const uint8_t *src = in_place(run->count, source, run->col, run->row), *through = NULL;
 
-    for (size_t index = 0; index < run->count; index++)
-        result[index] = spicemig_load(run->dst + 4 * index) | run->opaque;
-    fetch(pixels, run->count, source, run->col, run->row);
-    if (mask != NULL)
-        fetch(covered, run->count, mask, run->col, run->row);
-    if (mask != NULL && by_parts) {
-        operator.combine_parts(result, pixels, covered, run->count);
-    } else {
-        if (mask != NULL)
-            spicemig_mask(pixels, covered, run->count);
-        operator.combine(result, pixels, run->count);
+    if (src == NULL) {
+        fetch(pixels, run->count, source, run->col, run->row);
+        src = pixels;
     }
+    if (mask != NULL)
+        through = run->uniform != NULL ? run->uniform : in_place(run->count, mask, run->col, run->row);
+    if (mask != NULL && through == NULL) {
+        fetch(covered, run->count, mask, run->col, run->row);
+        through = covered;
+    }
+    if (run->opaque == 0) {
+        operator.combine(run->dst, src, through, by_parts, run->count);
+        return;
+    }
+    copy_run(result, run->dst, run->count, run->opaque);
+    operator.combine(result, src, through, by_parts, run->count);
     for (size_t index = 0; index < run->count; index++)
-        spicemig_store(run->dst + 4 * index, result[index] & run->kept);
+        spicemig_store(run->dst + 4 * index, spicemig_load(result + 4 * index) & ~run->opaque);
 }
 
 static void combine_run_of_fractions(const struct run *run, struct spicemig_operator operator,
@@ -293,7 +379,7 @@ static void combine_run_of_fractions(const struct run *run, struct spicemig_oper
     else
         operator.combine_fractions(result, colours, mask == NULL ? NULL : covered, run->count);
     for (size_t index = 0; index < run->count; index++)
-        spicemig_store(run->dst + 4 * index, as_pixel(result[index]) & run->kept);
+        spicemig_store(run->dst + 4 * index, as_pixel(result[index]) & ~run->opaque);
 }
 
 /* Operators that need not know whether dst is opaque: pixman combines them with its fourth byte as it is. */
@@ -309,8 +395,13 @@ void spicemig_composite(uint8_t *dst, ptrdiff_t dst_stride, size_t rows, size_t 
     const struct spicemig_operator operator = spicemig_operator_of(number);
     const int raw = dst_has_alpha || leaves_alpha_alone(number);
 
+    const int is_uniform = mask != NULL && is_solid(mask);
+    uint8_t uniform[4 * RUN];
+
     if (operator.combine == NULL && operator.combine_fractions == NULL)
         return;
+    if (is_uniform)
+        fetch_solid(uniform, RUN, mask);
     for (size_t row = 0; row < rows; row++)
         for (size_t col = 0; col < cols; col += RUN) {
             const struct run run = {
@@ -319,7 +410,7 @@ void spicemig_composite(uint8_t *dst, ptrdiff_t dst_stride, size_t rows, size_t 
                 .col = (int64_t)col,
                 .row = (int64_t)row,
                 .opaque = raw ? 0 : OPAQUE,
-                .kept = raw ? UINT32_MAX : ~OPAQUE,
+                .uniform = is_uniform ? uniform : NULL,
             };
             if (operator.combine != NULL)
                 combine_run(&run, operator, source, mask, by_parts);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* spicemig/_kernels/interpolate.h: one pixel of four, for the other kernels. */
+/* spicemig/_kernels/interpolate.h: pixels between pixels, for the other kernels. */
 #ifndef SPICEMIG_INTERPOLATE_H
 #define SPICEMIG_INTERPOLATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Weights are parts of 128, as pixman has them. */
@@ -31,5 +32,30 @@ static inline uint32_t spicemig_between(uint64_t first, uint64_t second, uint64_
 
     return (uint32_t)(blue_green | blue_green >> 24 | red_alpha << 16 | red_alpha >> 8);
 }
+
+/* Two rows of an image, and how much each counts; the two weights are less than the whole beyond the image. */
+struct spicemig_row_pair {
+    const uint8_t *above, *below;
+    uint64_t weight_above, weight_below;
+};
+
+/* Which of a number of places need nothing beyond the sides of an image. */
+struct spicemig_inside {
+    size_t first, end;
+};
+
+/*
+ * Of count places, the first at x, the next ones a step further, not negative:
+ * those whose column, and the next one if with_next, are among width columns.
+ */
+struct spicemig_inside spicemig_inside(int64_t x, int64_t step, size_t count, int64_t width, int with_next);
+
+/*
+ * Write count pixels between those of two rows; x is the place of the first in
+ * 16.16, the next ones a step further. All have a pixel at both sides. opaque is
+ * or'ed to what comes out.
+ */
+void spicemig_interpolate(uint8_t *restrict dst, size_t count, const struct spicemig_row_pair *rows,
+                          int64_t x, int64_t step, uint32_t opaque);
 
 #endif

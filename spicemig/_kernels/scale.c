@@ -9,12 +9,6 @@
 
 #define HALF 0x8000
 
-/* Two rows of an image, and how much each counts. */
-struct row_pair {
-    const uint8_t *above, *below;
-    uint64_t weight_above, weight_below;
-};
-
 static const uint8_t *row_at(const struct spicemig_image *image, int64_t row)
 {
     return image->pixels + (ptrdiff_t)row * image->stride;
@@ -30,21 +24,23 @@ static const uint8_t *nearest_row(const struct spicemig_image *image, int64_t y)
 static void nearest(uint8_t *restrict dst, size_t cols, const struct spicemig_image *image,
                     const uint8_t *restrict row, int64_t x, int64_t step)
 {
-    for (size_t col = 0; col < cols; col++, x += step) {
-        const int64_t from = (x - 1) >> 16;
-        const int there = from >= 0 && from < image->width;
-        spicemig_store(dst + 4 * col, there ? spicemig_load(row + 4 * from) | image->opaque : 0);
-    }
+    const struct spicemig_inside inside = spicemig_inside(x - 1, step, cols, image->width, 0);
+
+    memset(dst, 0, 4 * inside.first);
+    x += (int64_t)inside.first * step - 1;
+    for (size_t col = inside.first; col < inside.end; col++, x += step)
+        spicemig_store(dst + 4 * col, spicemig_load(row + 4 * (x >> 16)) | image->opaque);
+    memset(dst + 4 * inside.end, 0, 4 * (cols - inside.end));
 }
 
 /* A row beyond the image does not count; which one stands for it does not matter. */
-static struct row_pair rows_around(const struct spicemig_image *image, int64_t y)
+static struct spicemig_row_pair rows_around(const struct spicemig_image *image, int64_t y)
 {
     const int64_t above = (y - HALF) >> 16, below = above + 1;
     const uint64_t weight = spicemig_weight(y - HALF);
     const int has_above = above >= 0 && above < image->height;
     const int has_below = below >= 0 && below < image->height;
-    struct row_pair pair = {
+    struct spicemig_row_pair pair = {
         .above = row_at(image, has_above ? above : has_below ? below : 0),
         .below = row_at(image, has_below ? below : has_above ? above : 0),
         .weight_above = has_above ? SPICEMIG_WHOLE - weight : 0,
@@ -53,7 +49,7 @@ static struct row_pair rows_around(const struct spicemig_image *image, int64_t y
     return pair;
 }
 
-static inline uint64_t column(const struct row_pair *pair, const struct spicemig_image *image, int64_t col)
+static uint64_t column(const struct spicemig_row_pair *pair, const struct spicemig_image *image, int64_t col)
 {
     if (col < 0 || col >= image->width)
         return 0;
@@ -61,21 +57,28 @@ static inline uint64_t column(const struct row_pair *pair, const struct spicemig
            spicemig_lanes(spicemig_load(pair->below + 4 * col) | image->opaque) * pair->weight_below;
 }
 
-static void interpolated(uint8_t *restrict dst, size_t cols, const struct spicemig_image *image,
-                         struct row_pair pair, int64_t x, int64_t step)
+/* Where something beyond the image may be needed. */
+static void interpolated_edge(uint8_t *restrict dst, size_t first, size_t end, const struct spicemig_image *image,
+                              const struct spicemig_row_pair *pair, int64_t x, int64_t step)
 {
-    int64_t current = (x - HALF) >> 16;
-    uint64_t left = column(&pair, image, current), right = column(&pair, image, current + 1);
+    x += (int64_t)first * step;
+    for (size_t col = first; col < end; col++, x += step)
+        spicemig_store(dst + 4 * col, spicemig_between(column(pair, image, x >> 16), column(pair, image, (x >> 16) + 1),
+                                                       spicemig_weight(x)));
+}
 
-    for (size_t col = 0; col < cols; col++, x += step) {
-        const int64_t wanted = (x - HALF) >> 16;
-        if (wanted != current) {
-            left = wanted == current + 1 ? right : column(&pair, image, wanted);
-            right = column(&pair, image, wanted + 1);
-            current = wanted;
-        }
-        spicemig_store(dst + 4 * col, spicemig_between(left, right, spicemig_weight(x - HALF)));
-    }
+static void interpolated(uint8_t *restrict dst, size_t cols, const struct spicemig_image *image,
+                         struct spicemig_row_pair pair, int64_t x, int64_t step)
+{
+    struct spicemig_inside inside = spicemig_inside(x, step, cols, image->width, 1);
+    const int is_whole = pair.weight_above + pair.weight_below == SPICEMIG_WHOLE;
+
+    if (image->opaque != 0 && !is_whole) /* then alpha is not the whole either */
+        inside.end = inside.first;
+    interpolated_edge(dst, 0, inside.first, image, &pair, x, step);
+    spicemig_interpolate(dst + 4 * inside.first, inside.end - inside.first, &pair,
+                         x + (int64_t)inside.first * step, step, image->opaque);
+    interpolated_edge(dst, inside.end, cols, image, &pair, x, step);
 }
 
 void spicemig_scale_part(uint8_t *restrict dst, ptrdiff_t dst_stride, size_t rows, size_t cols,
@@ -92,7 +95,7 @@ void spicemig_scale_part(uint8_t *restrict dst, ptrdiff_t dst_stride, size_t row
     for (size_t row = 0; row < rows; row++, y += step_y) {
         uint8_t *to = dst + (ptrdiff_t)row * dst_stride;
         if (bilinear) {
-            interpolated(to, cols, image, rows_around(image, y), x, step_x);
+            interpolated(to, cols, image, rows_around(image, y), x - HALF, step_x);
             continue;
         }
         const uint8_t *from = nearest_row(image, y);

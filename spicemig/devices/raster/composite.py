@@ -9,6 +9,7 @@ operators stand for others where a source is opaque.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from spicemig.devices.drawables import DeviceImage
@@ -24,7 +25,7 @@ from spicemig.wire.messages.display import DrawComposite
 OVER = 3
 
 _CLEAR, _SOURCE, _DESTINATION, _OVER_REVERSE = 0, 1, 2, 4
-_SATURATE = 13
+_IF_OPAQUE = {OVER: _SOURCE, 13: _OVER_REVERSE}
 _OPERATORS = 0x3F
 _LAST_OF_SIXTEEN = (0xD, 0xB, 0xB, 0xE)  # operators come in groups of sixteen with gaps
 _SIGN, _TWO_32 = 1 << 31, 1 << 32
@@ -71,6 +72,8 @@ def combine(
     operator = simplified(operator, opaque)
     if operator == _DESTINATION:
         return
+    if operator == _SOURCE and mask is None and not dst_has_alpha and source.is_straight(*size):
+        source = replace(source, has_alpha=True)  # the fourth bytes are copied, whatever they are
     boxes = list(boxes)
     for box in boxes:
         dx, dy = box.left - whole.left, box.top - whole.top
@@ -103,8 +106,8 @@ def simplified(operator: int, source_is_opaque: bool) -> int:
         return _CLEAR
     if group in (1, 2) and number in (_CLEAR, _SOURCE, _DESTINATION):
         return number
-    if operator == _SATURATE and source_is_opaque:
-        return _OVER_REVERSE
+    if source_is_opaque:
+        return _IF_OPAQUE.get(operator, operator)
     return operator
 
 

@@ -77,8 +77,16 @@ class Sampled:
         """Whether a drawing of this size can meet only opaque pixels."""
         if self.has_alpha or self.by_parts:
             return False
-        if self.repeat != REPEAT_NONE:
-            return True
+        return self.repeat != REPEAT_NONE or self._is_inside(cols, rows)
+
+    def is_straight(self, cols: int, rows: int) -> bool:
+        """Whether pixman has a way of its own to copy it: neither turned, nor at its place cut off."""
+        if self.matrix == IDENTITY:
+            return self._is_inside(cols, rows)
+        return self.matrix[0] > 0 and self.matrix[1] == 0 and self.matrix[3] == 0
+
+    def _is_inside(self, cols: int, rows: int) -> bool:
+        """Whether a drawing of this size needs nothing beyond the image."""
         first_x, first_y, last_x, last_y = self._extent(self.x, self.y, self.x + cols, self.y + rows)
         before, after = (ONE // 2, ONE // 2) if self.bilinear and self.matrix != IDENTITY else (1, -1)
         return (
