@@ -121,11 +121,15 @@ class DirtyMemoryTests(SynchronousTestCase):
         bar.view[PAGE] = 1
         bar.watch()
         self.assertEqual(list(bar.dirty()), [(1, 1)])
-        self.assertEqual(bar.carry(1, 1)[0], 1)
-        self.assertEqual(list(bar.dirty()), [])
+        self.assertEqual(bar.carry(9), (1, b"\x01" + bytes(PAGE - 1)))
+        self.assertEqual((list(bar.dirty()), bar.carry(9)), ([], None))
         for place in (2 * PAGE - 1, 2 * PAGE, 300 * PAGE, 600 * PAGE - 1):
             bar.view[place] = 7
         self.assertEqual(list(bar.dirty()), [(1, 2), (300, 1), (599, 1)])
+        self.assertEqual([bar.carry(1)[0], bar.carry(5)[0]], [1, 2])  # type: ignore[index]
+        bar.view[PAGE] = 2  # dirty again, before the rest is carried
+        self.assertEqual([bar.carry(5)[0] for _ in range(3)], [300, 599, 1])  # type: ignore[index]
+        self.assertEqual(list(bar.dirty()), [])
         bar.unwatch()
         self.assertEqual(list(bar.dirty()), [])
 

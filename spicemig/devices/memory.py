@@ -40,7 +40,7 @@ class Bar:
     ``data`` is the memory itself; the guest writes to it whenever it likes.
     """
 
-    __slots__ = ("_carried", "address", "data", "number", "size", "view")
+    __slots__ = ("_carried", "_found", "address", "data", "number", "size", "view")
 
     def __init__(self, number: int, address: int, size: int) -> None:
         if size <= 0 or size % PAGE:
@@ -51,6 +51,7 @@ class Bar:
         self.data = mmap.mmap(-1, size)
         self.view = memoryview(self.data)
         self._carried: mmap.mmap | None = None  # what another host has of it
+        self._found: list[tuple[int, int]] = []  # dirty runs that were found and not carried yet
 
     @property
     def end(self) -> int:
@@ -62,6 +63,7 @@ class Bar:
     def watch(self) -> None:
         """From now on know what another host, where all is zero, lacks."""
         self._carried = mmap.mmap(-1, self.size)
+        self._found = []
 
     def unwatch(self) -> None:
         """Forget what it has."""
@@ -85,13 +87,24 @@ class Bar:
         if first is not None:
             yield first, self.size // PAGE - first
 
-    def carry(self, first: int, count: int) -> bytes:
-        """These pages, which the other host has from now on."""
-        assert self._carried is not None
+    def carry(self, limit: int) -> tuple[int, bytes] | None:
+        """
+        At most so many pages side by side that the other host lacks: the first one, and their bytes.
+
+        It has them from now on. None if it lacks nothing.
+        """
+        if not self._found:
+            self._found = list(self.dirty())[::-1]  # a look at all memory is worth many calls
+        if self._carried is None or not self._found:
+            return None
+        first, found = self._found.pop()
+        count = min(found, limit)
+        if count < found:
+            self._found.append((first + count, found - count))
         begin, end = first * PAGE, (first + count) * PAGE
         data = self.data[begin:end]
         self._carried[begin:end] = data
-        return data
+        return first, data
 
 
 class Place(NamedTuple):

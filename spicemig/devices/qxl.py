@@ -368,12 +368,12 @@ class QXLDevice:
                 tiles.clean(area)
                 carried += area.pixels * PIXEL_BYTES
         for bar in self._bars():
-            for first, count in list(bar.dirty()):
-                if carried >= limit_bytes and blocks:
+            while carried < limit_bytes or not blocks:
+                found = bar.carry(max((limit_bytes - carried) // PAGE, 1))
+                if found is None:
                     break
-                count = min(count, max((limit_bytes - carried) // PAGE, 1))
-                blocks.append(_pages_of(bar, first, count))
-                carried += count * PAGE
+                blocks.append(_pages_of(bar, *found))
+                carried += len(found[1])
         return blocks
 
     def dirty_bytes(self) -> int:
@@ -482,16 +482,16 @@ class QXLDevice:
         bar.data[block.top * PAGE : end * PAGE] = bytes(block.data)
 
 
-def _pages_of(bar: Bar, first: int, count: int) -> PixelBlock:
+def _pages_of(bar: Bar, first: int, data: bytes) -> PixelBlock:
     return PixelBlock(
         surface_id=MEMORY_IDS + bar.number,
         width=PAGE // PIXEL_BYTES,
         height=bar.size // PAGE,
         left=0,
         top=first,
-        rows=count,
+        rows=len(data) // PAGE,
         stride=PAGE,
-        data=bar.carry(first, count),
+        data=data,
     )
 
 
