@@ -11,6 +11,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from spicemig.codecs import quic
+from spicemig.codecs.pixels import Pixels
 from spicemig.devices.cursor import CursorHide, CursorMove, CursorReset, CursorSet, CursorShape, CursorTrail
 from spicemig.devices.drawables import DeviceImage, Placeholder
 from spicemig.devices.qxl import QXLDevice
@@ -32,7 +34,7 @@ from spicemig.devices.trace.records import (
 )
 from spicemig.devices.trace.source import TraceError, TraceSource, fingerprint
 from spicemig.wire.drawing import Brush, Clip, DrawBase, Rect
-from spicemig.wire.enums import BrushType, ClipType, CompositeFlags, Ropd, SurfaceFormat
+from spicemig.wire.enums import BitmapFormat, BrushType, ClipType, CompositeFlags, Ropd, SurfaceFormat
 from spicemig.wire.messages.display import DrawAlphaBlend, DrawComposite, DrawCopy, DrawFill
 
 MIXED = Path(__file__).parent / "data" / "traces" / "mixed.trace.xz"
@@ -178,18 +180,31 @@ class ReaderTests(TraceCase):
         trace = START + b"event 0 0 4 5\nbinary 1 message 16:%d:%s\n" % (len(packed), packed)
         self.assertIn("does not have the 16 bytes", str(self.read(trace)[1]))
 
-    def test_compressed_by_the_guest(self) -> None:
-        """An image that the guest compressed is no reason to stop."""
-        told = self.one(
+    def compressed_copy(self, data: bytes) -> Record:
+        """A copy of an image of 9 x 9 pixels that the guest compressed."""
+        return self.one(
             b"drawable\nrect bbox 0 0 9 9\ntype 0\neffect 0\nmm_time 0\nbitmap_offset 0\n"
             b"rect bitmap_area 0 0 0 0\ntype 3\nimage 1\ndescriptor.id 5\ndescriptor.type 1\n"
-            b"descriptor.flags 0\ndescriptor.width 9\ndescriptor.height 9\nquic.data_size 4\n"
-            b"data_chunks 0 4\nbinary 0 quic.data 4:abcd\nrect src_area 0 0 9 9\nrop_descriptor 8\n"
-            b"scale_mode 1\nflags 0\npoint 0 0\nimage 0\n"
+            b"descriptor.flags 1\ndescriptor.width 9\ndescriptor.height 9\nquic.data_size %d\n"
+            b"data_chunks 0 %d\nbinary 0 quic.data %d:%s\nrect src_area 0 0 9 9\nrop_descriptor 8\n"
+            b"scale_mode 1\nflags 0\npoint 0 0\nimage 0\n" % (len(data), len(data), len(data), data)
         )
+
+    def test_compressed_by_the_guest(self) -> None:
+        """An image that the guest compressed is a bitmap from there on."""
+        pixels = Pixels(9, 9, BitmapFormat.BIT32, 36, random.Random(5).randbytes(324))
+        data = b"".join(quic.encode(pixels))
+        image = self.compressed_copy(data).value.message.src_bitmap.value
+        self.assertEqual((image.width, image.height, image.id, image.flags), (9, 9, 5, 1))
+        self.assertEqual(image.format, BitmapFormat.BIT32)
+        self.assertEqual(bytes(image.data)[0::4], bytes(pixels.data)[0::4])
+
+    def test_damaged_image(self) -> None:
+        """One that cannot be made a bitmap is no reason to stop."""
+        told = self.compressed_copy(b"abcd")
         player = Player(QXLDevice())
         player.play(told)
-        self.assertEqual(player.not_drawn, {"image compressed by the guest": 1})
+        self.assertEqual(player.not_drawn, {"damaged image": 1})
 
 
 class DamageTests(TraceCase):

@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from spicemig.codecs import quic
+from spicemig.codecs.pixels import ImageError
 from spicemig.devices.drawables import DeviceImage, Placeholder
 from spicemig.devices.trace.text import Lines, Text, write_block, write_chunks
 from spicemig.wire.drawing import (
@@ -142,7 +144,7 @@ class ImageElement:
     """
     An image that may be absent: a ``Placeholder`` of a :class:`DeviceImage`, or None.
 
-    One that the guest compressed itself has the format INVALID.
+    One that the guest compressed itself is made a bitmap; if that fails, it has the format INVALID.
     """
 
     _absent = Lines("image 0")
@@ -178,9 +180,7 @@ class ImageElement:
             return Placeholder(DeviceImage(width, height, id=id & U64, surface=surface & U32))
         told = text.may_take(self._quic)
         if told is not None:
-            id, _flags, width, height, _size = told
-            data = text.chunks("quic.data")
-            return Placeholder(DeviceImage(width, height, BitmapFormat.INVALID, data=data, id=id & U64))
+            return Placeholder(_read_quic(text, *told))
         raise text.none_of(self._absent, self._bitmap, self._surface, self._quic)
 
     def _read_bitmap(
@@ -245,6 +245,20 @@ class ImageElement:
             for colour in image.palette:
                 yield self._colour.write(signed(colour))
         yield from write_chunks("bitmap.data", bytes(image.data[: image.height * image.stride]))
+
+
+def _read_quic(text: Text, id: int, image_flags: int, width: int, height: int, size: int) -> DeviceImage:
+    data = text.chunks("quic.data")
+    flags = image_flags & IMAGE_FLAGS
+    if size != len(data):
+        raise text.wrong(f"{size} bytes of an image were promised, but there are {len(data)}")
+    try:
+        made = quic.decode(data, width, height)
+    except ImageError:
+        return DeviceImage(width, height, BitmapFormat.INVALID, id=id & U64, flags=flags)
+    return DeviceImage(
+        made.width, made.height, made.format, made.stride, made.data, made.top_down, id & U64, flags
+    )
 
 
 IMAGE = ImageElement()

@@ -103,7 +103,7 @@ class Player:
             if image.value.surface is None:
                 self._batch_bytes += len(image.value.data)
                 if image.value.format == BitmapFormat.INVALID:
-                    self.not_drawn["image compressed by the guest"] += 1
+                    self.not_drawn["damaged image"] += 1
                     return
         try:
             self._batch.append(message, draw.effect, draw.mm_time)
