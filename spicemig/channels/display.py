@@ -66,7 +66,6 @@ MAX_FLUSH_BYTES = (
 )  # of pixels and commands that a handover still sends; more is painted by the target
 MAX_STREAM_CODECS = 32
 
-EFFECT_NOP = 6
 DRAW_COPY = 304
 
 # surfaces with alpha; of the others the fourth byte of a pixel means nothing
@@ -221,7 +220,7 @@ class DisplayCore(ChannelCore):
         surfaces = self._surfaces
         composite = DisplayCap.COMPOSITE in self.caps
         for drawable in batch:
-            if drawable.surface not in surfaces or drawable.effect == EFFECT_NOP:
+            if drawable.surface not in surfaces:
                 continue
             waiting = Waiting.of(drawable)
             if (

@@ -20,6 +20,7 @@ from spicemig.wire.enums import (
     BitmapFormat,
     BrushType,
     ImageFlags,
+    LineFlags,
     PathFlags,
     Ropd,
     StringFlags,
@@ -164,15 +165,21 @@ def _composite(drawable: Any, target: Any) -> bool:
 
 
 def _stroke(drawable: Any, target: Any) -> bool:
+    """
+    Lines of colours and patterns, with a clip of one rectangle.
+
+    Clients divide short curves for ever, write behind the spans that they cut, take
+    surfaces for images, and go round and round in dashes of no length.
+    """
     message = drawable.message()
-    return message.brush.type != BrushType.NONE and all(
-        len(segment.points) > 0
-        and (
-            not segment.flags & PathFlags.BEZIER
-            or (len(segment.points) - bool(segment.flags & PathFlags.BEGIN)) % 3 == 0
-        )
-        for segment in message.path.segments
-    )
+    brush, style, rects = message.brush, message.attr.style, message.base.clip.rects
+    if brush.type == BrushType.NONE or rects is not None and len(rects) > 1:
+        return False
+    if brush.type == BrushType.PATTERN and brush.pattern.pat.value.surface is not None:
+        return False
+    if message.attr.flags & LineFlags.STYLED and not any(0 < length >> 4 < 255 for length in style or ()):
+        return False
+    return all(segment.points and not segment.flags & PathFlags.BEZIER for segment in message.path.segments)
 
 
 def _text(drawable: Any, target: Any) -> bool:

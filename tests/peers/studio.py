@@ -143,4 +143,5 @@ def first_difference(ours: Image.Image, theirs: Image.Image) -> str:
     if not wrong:
         return "none"
     x, y = wrong[0] % ours.width, wrong[0] // ours.width
-    return f"{len(wrong)} pixels, at x {x}, y {y} ours is {ours.getpixel((x, y))}, theirs {theirs.getpixel((x, y))}"
+    colours = f"ours is {ours.getpixel((x, y))}, theirs {theirs.getpixel((x, y))}"
+    return f"{len(wrong)} pixels, at x {x}, y {y} {colours}"

@@ -35,7 +35,7 @@ SLICE_COMMANDS = 48  # so many go out before the client must have drawn them
 
 
 async def pictures(studio: Studio, trace: Path, folder: Path) -> AsyncIterator[tuple[Shot, str]]:
-    """Play a trace; at each reference point, how the client's picture differs from it: ``none`` if it does not."""
+    """Play a trace; at each reference point, how the client's picture differs (``none``: not at all)."""
     player = Player(studio.device)
     reader = TraceReader(trace)
     try:
