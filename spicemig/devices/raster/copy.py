@@ -20,7 +20,7 @@ from spicemig.devices.raster.mask import draw_masked
 from spicemig.devices.raster.rop import truth_table
 from spicemig.devices.raster.scale import scaled
 from spicemig.devices.surfaces import Surface
-from spicemig.wire.enums import Ropd
+from spicemig.wire.enums import Ropd, SurfaceFormat
 from spicemig.wire.messages.display import CopyBits, DrawBlend, DrawCopy, DrawOpaque
 
 
@@ -86,8 +86,8 @@ def put_source(surface: Surface, boxes: Sequence[Box], source: Source, rop: int)
     """Combine a source with these boxes; where it has no pixels, nothing is drawn."""
     if source.is_scaled:
         for box in boxes:
-            # only what is put there is converted; an operation gets the bits as they are
-            alpha = source.has_alpha or rop != PUT
+            # what is put where there is alpha gets some; otherwise all bits come as they are
+            alpha = source.has_alpha or rop != PUT or surface.format != SurfaceFormat.ARGB32
             part = scaled(source.pixels, source.area, source.whole, box, source.scale_mode, has_alpha=alpha)
             if part is not None:
                 copy_boxes(surface, [box], part, -box.left, -box.top, rop)
