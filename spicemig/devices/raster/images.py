@@ -63,8 +63,6 @@ def source_of(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Surfa
             palette = [solid(format, entry) for entry in palette]
         pixels = _bitmap(image, palette)
         if format in PLAIN_FORMATS:
-            if image.flags & ImageFlags.HIGH_BITS_SET and image.format not in ALPHA_FORMATS:
-                return opaque(pixels)
             return pixels
     if format in ONLY_ALPHA and not has_alpha(image, surfaces):
         pixels = opaque(pixels)
@@ -124,7 +122,15 @@ def _bitmap(image: DeviceImage, palette: Iterable[int]) -> Pixels:
     if not (0 < image.width <= LARGEST_SIDE and 0 < image.height <= LARGEST_SIDE):
         raise ValueError(f"an image of {image.width} by {image.height} pixels is not possible")
     if image.top_down and image.format in READY_FORMATS:
-        return Pixels(image.width, image.height, image.stride, image.data)
+        pixels = Pixels(image.width, image.height, image.stride, image.data)
+    else:
+        pixels = _converted(image, palette)
+    if image.flags & ImageFlags.HIGH_BITS_SET and image.format not in ALPHA_FORMATS:
+        return opaque(pixels)
+    return pixels
+
+
+def _converted(image: DeviceImage, palette: Iterable[int]) -> Pixels:
     made = bytearray(image.width * image.height * PIXEL_BYTES)
     entries = struct.pack(f"<{len(image.palette)}I", *palette)
     convert_rows(

@@ -71,7 +71,7 @@ def _bits_of(pointer: Any, surfaces: Mapping[int, Surface]) -> Pixels:
     if image.surface is None:
         if image.format not in _BIT_FORMATS:
             raise ValueError("a mask has pixels of more than one bit")
-        return pixels_of(replace(image, palette=_BITS), surfaces)
+        return pixels_of(replace(image, palette=_BITS, flags=0), surfaces)
     pixels = pixels_of(image, surfaces)
     if surfaces[image.surface].format != SurfaceFormat.A1:
         raise ValueError("a mask is a surface of more than one bit")

@@ -26,7 +26,7 @@ from spicemig.wire.messages.display import CopyBits
 
 WAITING_LIMIT = 1024  # commands of one surface; over this they are drawn
 WAITING_BYTES_LIMIT = 128 * 1024 * 1024  # of image data that all waiting commands hold
-LOOK_BACK = 64  # how many earlier commands an opaque one looks at
+LOOK_BACK = 32  # how many earlier commands an opaque one looks at
 
 # all that bad data can make an operation raise
 BAD_DATA = (ValueError, ArithmeticError, LookupError, struct.error, WireError)
@@ -48,10 +48,6 @@ class _Waiting:
         sources = {image.surface for image in images if image.surface is not None}
         self.reads_itself = drawable.number == CopyBits.number or drawable.surface in sources
         self.reads = sources - {drawable.surface}
-
-    def hides(self, other: _Waiting) -> bool:
-        """Whether nothing of ``other`` is left once this one is drawn."""
-        return self.box.covers(other.box)
 
 
 class Raster:
@@ -159,10 +155,14 @@ class Raster:
                 self.render(reader)
 
     def _drop_hidden(self, surface_id: int, command: _Waiting) -> None:
+        """Drop what nothing is left of once this opaque command is drawn."""
         waiting = self._waiting[surface_id]
-        for index in range(len(waiting) - 1, max(len(waiting) - 1 - LOOK_BACK, -1), -1):
+        left, top, right, bottom = command.box
+        last = len(waiting) - 1
+        for index in range(last, max(last - LOOK_BACK, -1), -1):
             earlier = waiting[index]
-            if command.hides(earlier):
+            its_left, its_top, its_right, its_bottom = earlier.box
+            if left <= its_left and top <= its_top and right >= its_right and bottom >= its_bottom:
                 del waiting[index]
                 self._held_bytes[surface_id] -= earlier.data_bytes
             elif earlier.reads_itself:
