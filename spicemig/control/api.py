@@ -35,9 +35,8 @@ from twisted.web.server import NOT_DONE_YET
 from spicemig.control.recording import RecordingResource
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing, Refused, read_json, write_error
 from spicemig.errors import MigrationError
+from spicemig.migration.settings import MODES, TRANSPORTS
 
-MODES = ("auto", "seamless", "semi-seamless", "switch-host")
-TRANSPORTS = ("client", "stream", "both")
 TICKET_BYTES = 60  # SPICE_MAX_PASSWORD_LENGTH
 
 

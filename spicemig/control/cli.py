@@ -20,9 +20,7 @@ from typing import Any
 
 from spicemig.control.connection import Control, ControlError, find_socket
 from spicemig.control.report import Progress, exit_status, format_report, format_table
-
-MODES = ("auto", "seamless", "semi-seamless", "switch-host")
-TRANSPORTS = ("client", "stream", "both")
+from spicemig.migration.settings import MODES, TRANSPORTS
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -21,6 +21,7 @@ from spicemig.daemons.options import Option, option, options_of
 from spicemig.errors import ConfigError
 from spicemig.guests import registry
 from spicemig.guests.options import GuestOption
+from spicemig.migration.settings import MODES, TRANSPORTS
 
 SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
 COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
@@ -213,12 +214,12 @@ class MigrationSettings:
         kinds.path, "", "A file with the secret that both hosts share, on its first line."
     )
     mode: str = option(
-        kinds.choice("auto", "seamless", "semi-seamless", "switch-host"),
+        kinds.choice(*MODES),
         "auto",
         "The best way in which clients may be moved; auto takes for each client the best that it can do.",
     )
     transport: str = option(
-        kinds.choice("client", "stream", "both"),
+        kinds.choice(*TRANSPORTS),
         "both",
         """How a client's state travels: through the client, as the protocol has it, between the hosts, or
         both, so that it arrives even if one way fails.""",
