@@ -28,7 +28,7 @@ from spicemig.wire.enums import (
 )
 from spicemig.wire.messages import display
 
-# bits of a pixel as clients keep it; images from surfaces must have as many as what they are drawn on
+# bits of a pixel as clients keep it; they copy between surfaces with as many
 DEPTHS: Mapping[int, int] = {
     SurfaceFormat.A1: 1,
     SurfaceFormat.A8: 8,
@@ -109,8 +109,9 @@ def is_drawn_alike(drawable: Any, surfaces: Mapping[int, Any], *, composite: boo
         if image.surface is not None:
             if image.surface == drawable.surface:  # they read what they have just drawn
                 return False
-            if number not in _CALCULATED and DEPTHS[surfaces[image.surface].format] != depth:
-                return False
+            format = surfaces[image.surface].format
+            if number not in _CALCULATED and format != target.format and (depth < 32 or DEPTHS[format] < 32):
+                return False  # they copy the bits, or end
         elif image.format in _UNREADABLE:
             return False
         elif image.format in PALETTE_FORMATS and not _has_colours_for(image, target):

@@ -41,7 +41,7 @@ def _lz4(pixels: Pixels) -> list[Buffer]:
     """
     if pixels.format == BitmapFormat.BIT24:
         size = pixels.width, pixels.height
-        image = Image.frombuffer("RGB", size, pixels.rows(), "raw", "BGR", 0, 1)
+        image = Image.frombuffer("RGB", size, bytes(pixels.rows()), "raw", "BGR", 0, 1)
         data = image.tobytes("raw", "BGRX")
         pixels = Pixels(*size, BitmapFormat.BIT32, pixels.width * 4, data, pixels.top_down)
     return lz4.encode(pixels)

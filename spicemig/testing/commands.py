@@ -3,8 +3,8 @@
 Random drawing commands: every operation, format, brush, mask, clip and surface.
 
 A command depends on seed and number only, so that one that shows a mistake can be
-made again alone. What stock clients stumble over (ternary operations that are
-simpler ones, areas outside images) is not made.
+made again alone. One in twelve or so is of a kind that drivers do not make and that
+stock clients stumble over.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ MASK_32 = 0xFFFFFFFF
 
 _COMBINING = (Ropd.OP_PUT, Ropd.OP_PUT, Ropd.OP_OR, Ropd.OP_AND, Ropd.OP_XOR)
 _CONSTANT = (Ropd.OP_BLACKNESS, Ropd.OP_WHITENESS, Ropd.OP_INVERS)
-# *_LE formats are left out: stock clients cannot read them
 _BITMAPS = (
     BitmapFormat.BIT1_BE,
     BitmapFormat.BIT4_BE,
@@ -70,6 +69,7 @@ _BITMAPS = (
 _DEPTHS = {
     BitmapFormat.BIT1_LE: 1,
     BitmapFormat.BIT1_BE: 1,
+    BitmapFormat.BIT4_LE: 4,
     BitmapFormat.BIT4_BE: 4,
     BitmapFormat.BIT8: 8,
     BitmapFormat.BIT8_A: 8,
@@ -78,14 +78,20 @@ _DEPTHS = {
     BitmapFormat.BIT32: 32,
     BitmapFormat.RGBA: 32,
 }
-_PALETTES = {BitmapFormat.BIT1_BE: 2, BitmapFormat.BIT4_BE: 16, BitmapFormat.BIT8: 256}
+_PALETTES = {
+    BitmapFormat.BIT1_LE: 2,
+    BitmapFormat.BIT1_BE: 2,
+    BitmapFormat.BIT4_LE: 16,
+    BitmapFormat.BIT4_BE: 16,
+    BitmapFormat.BIT8: 256,
+}
 _GLYPHS: dict[int, tuple[int, Any]] = {
     StringFlags.RASTER_A1: (1, RasterGlyphA1),
     StringFlags.RASTER_A4: (4, RasterGlyphA4),
     StringFlags.RASTER_A8: (8, RasterGlyphA8),
 }
 
-# codes that depend on all of pattern, source and destination: the others abort stock clients
+# codes that depend on all of pattern, source and destination: drivers make no others
 TERNARY = tuple(
     code
     for code in range(256)
@@ -195,6 +201,10 @@ class Commands:
             clip = Clip(ClipType.RECTS, rects)
         return DrawBase(self._target, box, clip)
 
+    def odd(self, times: int) -> bool:
+        """Whether to do what is done once in so many times."""
+        return self.random.randrange(times) == 0
+
     def color(self) -> int:
         """A colour, sometimes a simple one."""
         pick = self.random
@@ -221,6 +231,8 @@ class Commands:
         pick = self.random
         if format is None:
             format = pick.choice(_BITMAPS)
+            if self.odd(40):
+                format = pick.choice((BitmapFormat.BIT1_LE, BitmapFormat.BIT4_LE))
         depth = _DEPTHS[BitmapFormat(format)]
         stride = (width * depth + 7) // 8
         if pick.random() < 0.5:
@@ -263,6 +275,8 @@ class Commands:
         if image.width < width or image.height < height:
             image = self.bitmap(width, height)
         left, top = pick.randint(0, image.width - width), pick.randint(0, image.height - height)
+        if self.odd(30) and surfaces:
+            left, top = left + pick.randint(-9, 9), top + pick.randint(-9, 9)
         return image, Rect(top, left, top + height, left + width)
 
     def shown(self, surface: int) -> DeviceImage:
@@ -378,7 +392,7 @@ class Commands:
             Placeholder(image),
             area,
             self.brush(box),
-            self.random.choice(TERNARY),
+            self.random.randrange(256) if self.odd(8) else self.random.choice(TERNARY),
             self.random.randrange(2),
             self.mask(box),
         )
@@ -406,8 +420,8 @@ class Commands:
         box = Rect(min(ys), min(xs), max(ys) + 2, max(xs) + 2)
         attr = LineAttr()
         if pick.random() < 0.4:
-            flags = LineFlags.STYLED | pick.choice((0, LineFlags.START_WITH_GAP))
-            attr = LineAttr(int(flags), [16 * pick.randint(1, 9) for _ in range(pick.choice((2, 4)))])
+            dashes = LineFlags.STYLED | pick.choice((0, LineFlags.START_WITH_GAP))
+            attr = LineAttr(int(dashes), [16 * pick.randint(1, 9) for _ in range(pick.choice((2, 4)))])
         brush = Brush(BrushType.SOLID, self.color()) if pick.random() < 0.7 else self.brush()
         mode = int(Ropd.OP_PUT) if pick.random() < 0.6 else self.rop(Ropd.INVERS_BRUSH)
         return display.DrawStroke(self.base(box), Path(segments), attr, brush, mode, int(Ropd.OP_PUT))
@@ -415,6 +429,8 @@ class Commands:
     def text(self) -> Any:
         pick, kind = self.random, self.surfaces[self._target]
         depth_flag = pick.choice((StringFlags.RASTER_A1, StringFlags.RASTER_A4))
+        if self.odd(12):
+            depth_flag = StringFlags.RASTER_A8
         depth, glyph_type = _GLYPHS[depth_flag]
         x, y = pick.randint(0, kind.width // 2), pick.randint(10, kind.height)
         glyphs, boxes = [], []
@@ -497,27 +513,24 @@ class Commands:
         if repeat:
             width, height = pick.randint(1, 24), pick.randint(1, 24)
         source = self._operand(width, height, (1, 2))
-        mask, transforms = None, []
-        for chance, flag in (
-            (0.25, CompositeFlags.HAS_SRC_TRANSFORM),
-            (0.1, CompositeFlags.HAS_MASK_TRANSFORM),
-        ):
-            made = self._transform() if pick.random() < chance else None
-            transforms.append(made)
-            flags |= flag if made is not None else 0
+        mask, on_source, on_mask = None, None, None
+        if pick.random() < 0.25:
+            on_source = self._transform()
+            flags |= CompositeFlags.HAS_SRC_TRANSFORM
         if pick.random() < 0.4:
             mask = self._operand(box.right - box.left, box.bottom - box.top, (1, 5, 6))
             flags |= CompositeFlags.HAS_MASK | pick.choice((0, 0, CompositeFlags.COMPONENT_ALPHA))
             flags |= pick.choice((0, 0, 1, 2, 3)) << 16
-        elif transforms[1] is not None:
-            transforms[1] = None
-            flags &= ~CompositeFlags.HAS_MASK_TRANSFORM
+            if pick.random() < 0.25:
+                on_mask = self._transform()
+                flags |= CompositeFlags.HAS_MASK_TRANSFORM
         return display.DrawComposite(
             self.base(box),
             int(flags),
             Placeholder(source),
             None if mask is None else Placeholder(mask),
-            *transforms,
+            on_source,
+            on_mask,
             Point16(pick.randint(0, 3), pick.randint(0, 3)),
             Point16(pick.randint(0, 2), pick.randint(0, 2)),
         )

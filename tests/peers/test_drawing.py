@@ -42,8 +42,8 @@ def reveal(commands: Commands, target: int) -> list[Any]:
     if kind.format in (SurfaceFormat.A8, SurfaceFormat.A1):
         through = int(OVER | CompositeFlags.HAS_MASK)
         return [display.DrawComposite(base, through, Placeholder(commands.shown(2)), image)]
-    if kind.format not in (SurfaceFormat.XRGB32, SurfaceFormat.ARGB32):
-        return [display.DrawCopy(base, image, whole, PUT, 1)]
+    if kind.format not in (SurfaceFormat.XRGB32, SurfaceFormat.ARGB32):  # clients cannot copy from these
+        return [display.DrawAlphaBlend(base, 0, 255, image, whole)]
     shown = [display.DrawCopy(base, image, whole, PUT, 1)] if target else []
     fourth = Placeholder(DeviceImage(160, 120, surface=SCRATCH))
     moved = DrawBase(0, Rect(60, 60, 60 + kind.height, 60 + kind.width))

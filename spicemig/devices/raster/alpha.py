@@ -11,35 +11,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spicemig.devices.raster.clip import Box, drawn_boxes
-from spicemig.devices.raster.composite import OVER, READS_ALPHA, combine
-from spicemig.devices.raster.images import Pixels, has_alpha, image_of, pixels_of, source_of
+from spicemig.devices.raster.composite import INDEXED, OVER, READS_ALPHA, combine
+from spicemig.devices.raster.images import Pixels, has_alpha, image_of, operand_of, pixels_of, source_of
 from spicemig.devices.raster.kernels import fill_rect
 from spicemig.devices.raster.sampled import IDENTITY, NORMAL, ONE, Sampled
 from spicemig.devices.surfaces import PIXEL_BYTES, Surface
-from spicemig.wire.enums import AlphaFlags, BitmapFormat, SurfaceFormat
+from spicemig.wire.enums import AlphaFlags, SurfaceFormat
 from spicemig.wire.messages.display import DrawAlphaBlend
 
 _AND = 8  # as a truth table
 _COLOURS = 0x00FFFFFF
 _WHOLE = 255
-_INDEXED = frozenset(
-    (
-        BitmapFormat.BIT1_LE,
-        BitmapFormat.BIT1_BE,
-        BitmapFormat.BIT4_LE,
-        BitmapFormat.BIT4_BE,
-        BitmapFormat.BIT8,
-    )
-)
 
 
 def draw_alpha_blend(surface: Surface, message: DrawAlphaBlend, surfaces: Mapping[int, Surface]) -> None:
     """Blend an area of an image, or of a surface, over the box; scaled if their sizes differ."""
     image, flags = image_of(message.src_bitmap), AlphaFlags(message.alpha_flags)
     if image.surface is not None:
-        pixels = source_of(image, surface, surfaces)
+        pixels = operand_of(image, surface, surfaces)
         source_has_alpha = _has_alpha(surfaces[image.surface], bool(flags & AlphaFlags.SRC_SURFACE_HAS_ALPHA))
-    elif image.format in _INDEXED:  # palettes are in the surface's format, with its alpha
+    elif image.format in INDEXED:  # palettes are in the surface's format, with its alpha
         pixels, source_has_alpha = source_of(image, surface, surfaces), surface.has_alpha
     else:
         pixels, source_has_alpha = pixels_of(image, surfaces), has_alpha(image, surfaces)

@@ -15,11 +15,11 @@ from typing import Any
 from spicemig.devices.drawables import DeviceImage
 from spicemig.devices.raster.clip import Box, drawn_boxes
 from spicemig.devices.raster.formats import settle
-from spicemig.devices.raster.images import has_alpha, image_of, source_of
+from spicemig.devices.raster.images import has_alpha, image_of, operand_of
 from spicemig.devices.raster.kernels import composite
 from spicemig.devices.raster.sampled import IDENTITY, Sampled
 from spicemig.devices.surfaces import Surface
-from spicemig.wire.enums import CompositeFlags, SurfaceFormat
+from spicemig.wire.enums import BitmapFormat, CompositeFlags, ImageFlags, SurfaceFormat
 from spicemig.wire.messages.display import DrawComposite
 
 OVER = 3
@@ -34,6 +34,15 @@ _SIGN, _TWO_32 = 1 << 31, 1 << 32
 _BILINEAR = {0: False, 1: True, 2: True, 3: False, 4: True}
 _UNKNOWN_FILTER = 7
 
+INDEXED = frozenset(
+    (
+        BitmapFormat.BIT1_LE,
+        BitmapFormat.BIT1_BE,
+        BitmapFormat.BIT4_LE,
+        BitmapFormat.BIT4_BE,
+        BitmapFormat.BIT8,
+    )
+)
 READS_ALPHA = frozenset((SurfaceFormat.ARGB32, SurfaceFormat.A8, SurfaceFormat.A1))
 
 
@@ -145,7 +154,7 @@ def _sampled(
     by_parts: bool,
 ) -> Sampled | None:
     """None if the filter is none, with which nothing is drawn."""
-    pixels = source_of(image, surface, surfaces)
+    pixels = operand_of(image, surface, surfaces)
     if filter == _UNKNOWN_FILTER:
         return None
     if filter not in _BILINEAR:
@@ -159,6 +168,8 @@ def keeps_alpha(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Sur
     """Whether an image has alpha when it is in the format of ``surface``; other surfaces keep theirs."""
     if image.surface is not None:
         return surfaces[image.surface].format in READS_ALPHA
+    if image.format in INDEXED:  # what clients cache stays in the format of the palette
+        return surface.has_alpha and bool(image.flags & (ImageFlags.CACHE_ME | ImageFlags.CACHE_REPLACE_ME))
     return has_alpha(image, surfaces) and surface.format in (*READS_ALPHA, SurfaceFormat.XRGB32)
 
 

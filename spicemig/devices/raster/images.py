@@ -83,6 +83,18 @@ def pixels_of(image: DeviceImage, surfaces: Mapping[int, Surface]) -> Pixels:
     return _bitmap(image, image.palette)
 
 
+def operand_of(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Surface]) -> Pixels:
+    """
+    As :func:`source_of`, for what is combined with ``surface``: surfaces stay in their own format.
+
+    Raises ``ValueError`` as :func:`source_of` does.
+    """
+    if image.surface is None:
+        return source_of(image, surface, surfaces)
+    pixels = pixels_of(image, surfaces)
+    return copied(pixels) if image.surface == surface.id else pixels
+
+
 def has_alpha(image: DeviceImage, surfaces: Mapping[int, Surface]) -> bool:
     """Whether the fourth byte of the image's pixels means anything; its surface, if any, exists."""
     if image.surface is None:
