@@ -155,6 +155,15 @@ class BlendedTests(SynchronousTestCase):
         self.draw(surface, DeviceImage(1, 1, BitmapFormat.RGBA, 4, b"\0\0\0\x80"))
         self.assertEqual(bytes(surface.pixels[:3]), bytes([0b01111011] * 3))
 
+    def test_indexed(self):
+        """On a surface with alpha, the colours of a palette have alpha, too: none."""
+        for format, left in ((SurfaceFormat.XRGB32, 0), (SurfaceFormat.ARGB32, 0x20)):
+            surface = Surface(0, 1, 1, format)
+            surface.pixels[:] = b"\x20\0\0\xff"
+            image = DeviceImage(1, 1, BitmapFormat.BIT8, 1, b"\0", palette=(0x000001,))
+            self.draw(surface, image)
+            self.assertEqual(surface.pixels[0], left + 1)
+
     def test_only_alpha(self):
         """An image of alpha alone darkens."""
         surface = Surface(0, 1, 1)

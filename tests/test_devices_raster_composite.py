@@ -15,7 +15,7 @@ from spicemig.devices.raster.kernels import native
 from spicemig.devices.raster.sampled import Sampled
 from spicemig.devices.surfaces import Surface
 from spicemig.wire.drawing import Clip, DrawBase, Point16, Rect, Transform
-from spicemig.wire.enums import BitmapFormat, ClipType, CompositeFlags, SurfaceFormat
+from spicemig.wire.enums import BitmapFormat, ClipType, CompositeFlags, ImageFlags, SurfaceFormat
 from spicemig.wire.messages.display import DrawComposite
 from tests import pixman
 
@@ -316,6 +316,15 @@ class OperationTests(SynchronousTestCase):
             image = Placeholder(DeviceImage(2, 2, surface=1))
             self.draw(surface, flags, image, {0: surface, 1: source})
             self.assertEqual(surface.pixels[2], red)
+
+    def test_indexed(self):
+        """What clients cache keeps the palette's alpha on a surface that has alpha: none."""
+        for flags, left in ((0, 0), (ImageFlags.CACHE_ME, 0x20)):
+            surface = Surface(0, 1, 1, SurfaceFormat.ARGB32)
+            surface.pixels[:] = b"\x20\0\0\xff"
+            image = DeviceImage(1, 1, BitmapFormat.BIT8, 1, b"\0", flags=flags, palette=(0x000001,))
+            self.draw(surface, 3, Placeholder(image))
+            self.assertEqual(surface.pixels[0], left + 1)
 
     def test_places_too_large(self):
         """Places that do not fit into 16.16 fixed point draw nothing, as at clients."""
