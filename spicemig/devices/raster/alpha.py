@@ -48,7 +48,7 @@ def draw_alpha_blend(surface: Surface, message: DrawAlphaBlend, surfaces: Mappin
     dst_has_alpha = _has_alpha(surface, bool(flags & AlphaFlags.DEST_HAS_ALPHA))
     combine(surface, boxes, box, OVER, source, mask, dst_has_alpha=dst_has_alpha)
     if not dst_has_alpha and surface.format == SurfaceFormat.XRGB32:
-        _without_alpha(surface, box.within(Box(0, 0, surface.width, surface.height)))
+        forget_alpha(surface, box.within(Box(0, 0, surface.width, surface.height)))
 
 
 def _has_alpha(surface: Surface, told: bool) -> bool:
@@ -61,7 +61,7 @@ def _uniform(alpha: int) -> Sampled:
     return Sampled(Pixels(1, 1, PIXEL_BYTES, bytes((0, 0, 0, alpha))), True, 0, 0, IDENTITY, False, NORMAL)
 
 
-def _without_alpha(surface: Surface, box: Box) -> None:
+def forget_alpha(surface: Surface, box: Box) -> None:
     """Clear the fourth byte, as clients do where the first pixel became opaque."""
     first = box.top * surface.stride + box.left * PIXEL_BYTES
     if surface.pixels[first + 3] == _WHOLE:

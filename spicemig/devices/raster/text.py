@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from spicemig.devices.raster.alpha import forget_alpha
 from spicemig.devices.raster.brush import Paint, paint_boxes, paint_of
 from spicemig.devices.raster.clip import Box, drawn_boxes
 from spicemig.devices.raster.formats import SIXTEEN_BITS, settle, solid
@@ -58,6 +59,8 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
         covered = (mask, drawn.cols, part.left - drawn.left, part.top - drawn.top)
         blend_mask(*target, *covered, *paint.arguments, paint.has_alpha)
     settle(surface, parts)
+    if surface.format == SurfaceFormat.XRGB32 and parts:
+        forget_alpha(surface, whole.within(Box(0, 0, surface.width, surface.height)))
 
 
 def _fore_paint(brush: Any, whole: Box, surface: Surface, surfaces: Mapping[int, Surface]) -> Paint:
