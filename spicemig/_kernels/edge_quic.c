@@ -79,8 +79,8 @@ PyObject *spicemig_edge_quic_encode(PyObject *Py_UNUSED(module), PyObject *args)
     size_t filled;
     PyObject *result = NULL;
 
-    if (!PyArg_ParseTuple(args, "y*LLLIp:quic_encode", &src, &rows.stride, &rows.width, &rows.height, &rows.type,
-                          &top_down))
+    if (!PyArg_ParseTuple(args, "y*LLLIp:quic_encode", &src, &rows.stride, &rows.width, &rows.height,
+                          &rows.type, &top_down))
         return NULL;
     if (fit("src", &src, rows)) {
         PyThreadState *state = released(rows.height, rows.width);
@@ -115,8 +115,8 @@ PyObject *spicemig_edge_quic_decode(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyThreadState *state = released(rows.height, rows.width);
     spicemig_quic_begin(coder, rows.type, (size_t)rows.width);
-    const size_t done = spicemig_quic_decode(coder, dst.buf, (ptrdiff_t)rows.stride, (size_t)rows.height, data.buf,
-                                             (size_t)data.len / 4);
+    const size_t done = spicemig_quic_decode(coder, dst.buf, (ptrdiff_t)rows.stride, (size_t)rows.height,
+                                             data.buf, (size_t)data.len / 4);
     taken_back(state);
     free(coder);
     result = PyLong_FromSize_t(done);

@@ -91,11 +91,11 @@ QUIC_INLINE void put_pixel(uint8_t *row, size_t column, uint32_t pixel, unsigned
 /* The components that neighbours foretell, and symbols, as pixels; four bytes at once. */
 QUIC_INLINE uint32_t unfolded(uint32_t foretold, uint32_t symbols, unsigned components, unsigned depth)
 {
-    const uint32_t lows = UINT32_C(0x7f7f7f7f), mask = (components == 1 ? 1 : UINT32_C(0x010101)) * ((1u << depth) - 1);
+    const uint32_t lows = UINT32_C(0x7f7f7f7f), each = components == 1 ? 1 : UINT32_C(0x010101);
     const uint32_t difference = ((symbols >> 1) & lows) ^ ((symbols & UINT32_C(0x01010101)) * 255);
     const uint32_t sum = ((foretold & lows) + (difference & lows)) ^ ((foretold ^ difference) & ~lows);
 
-    return sum & mask;
+    return sum & each * ((1u << depth) - 1);
 }
 
 /*
@@ -155,7 +155,7 @@ QUIC_INLINE int decode_part(const struct quic_family *family, struct quic_part *
                 for (; length; length--, column++)
                     put_pixel(row, column, left, components);
             } else if (lesson < end) {
-                quic_learn(family, part, lesson, stage, components, depth);
+                quic_learn(family, part, symbols + lesson * quic_step(components), stage, components, depth);
                 part->pause = quic_next_pause(part, stage);
             }
         }

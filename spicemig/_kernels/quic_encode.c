@@ -60,6 +60,8 @@ static void take_apart(struct spicemig_quic *coder, const uint8_t *src)
     }
 }
 
+#define FOLDED_BYTES 64 /* at a time; lines have room for so many behind their last pixel */
+
 QUIC_INLINE uint8_t folded(unsigned difference, unsigned depth)
 {
     const unsigned mask = (1u << depth) - 1;
@@ -68,24 +70,33 @@ QUIC_INLINE uint8_t folded(unsigned difference, unsigned depth)
     return (uint8_t)(((difference << 1) ^ sign) & mask);
 }
 
-/* The symbols of a row, as if all pixels were coded. */
-QUIC_INLINE void fold_row(struct quic_part *part, size_t width, int first, unsigned components, unsigned depth)
+QUIC_INLINE void fold_some(uint8_t *restrict symbols, const uint8_t *row, const uint8_t *left, const uint8_t *up,
+                           unsigned depth)
 {
-    const size_t step = quic_step(components), bytes = width * step;
-    const uint8_t *row = part->row, *above = part->above;
-    uint8_t *restrict symbols = part->symbols;
+    for (size_t byte = 0; byte < FOLDED_BYTES; byte++) {
+        const uint8_t foretold = (uint8_t)((left[byte] & up[byte]) + ((left[byte] ^ up[byte]) >> 1));
+        symbols[byte] = folded((uint8_t)(row[byte] - foretold), depth);
+    }
+}
 
-    for (size_t byte = 0; byte < step; byte++)
-        symbols[byte] = folded((uint8_t)(row[byte] - (first ? 0 : above[byte])), depth);
-    if (first)
-        for (size_t byte = step; byte < bytes; byte++)
-            symbols[byte] = folded((uint8_t)(row[byte] - row[byte - step]), depth);
-    else
-        for (size_t byte = step; byte < bytes; byte++) {
-            const uint8_t left = row[byte - step], up = above[byte];
-            const uint8_t foretold = (uint8_t)((left & up) + ((left ^ up) >> 1));
-            symbols[byte] = folded((uint8_t)(row[byte] - foretold), depth);
-        }
+/*
+ * Make the symbols of pixels from start, as if all were coded, until at least end;
+ * returns the first pixel that has none yet.
+ */
+QUIC_INLINE size_t fold(struct quic_part *part, size_t start, size_t end, int first, unsigned components,
+                        unsigned depth)
+{
+    const size_t step = quic_step(components);
+    const uint8_t *row = part->row, *above = part->above;
+    size_t byte = start * step;
+
+    for (; byte < end * step; byte += FOLDED_BYTES)
+        fold_some(part->fresh + byte, row + byte, row + byte - step, first ? row + byte - step : above + byte,
+                  depth);
+    if (start == 0)
+        for (size_t index = 0; index < step; index++)
+            part->fresh[index] = folded((uint8_t)(row[index] - (first ? 0 : above[index])), depth);
+    return byte / step;
 }
 
 /* Where runs begin; nowhere in the first row. */
@@ -112,7 +123,7 @@ QUIC_INLINE size_t scan(const uint8_t *bytes, size_t start, size_t end, uint64_t
         memcpy(&eight, bytes + start, 8);
         eight ^= pattern;
         if (eight) {
-#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if defined(__GNUC__) && QUIC_LITTLE
             start += (size_t)__builtin_ctzll(eight) / 8;
 #else
             while (bytes[start] == (uint8_t)pattern)
@@ -125,11 +136,11 @@ QUIC_INLINE size_t scan(const uint8_t *bytes, size_t start, size_t end, uint64_t
     return end;
 }
 
-QUIC_INLINE void put_pixels(const struct quic_family *family, const struct quic_part *part, struct writer *writer,
-                            size_t start, size_t end, unsigned components)
+QUIC_INLINE void put_pixels(const struct quic_family *family, const struct quic_part *part,
+                            struct writer *writer, size_t start, size_t end, unsigned components)
 {
     const size_t step = quic_step(components);
-    const uint8_t *symbols = part->symbols + start * step, *stop = part->symbols + end * step;
+    const uint8_t *symbols = part->fresh + start * step, *stop = part->fresh + end * step;
 
     for (; symbols < stop; symbols += step) {
         const uint8_t *context = symbols - step;
@@ -173,34 +184,36 @@ QUIC_INLINE void encode_part(const struct quic_family *family, struct quic_part 
     struct writer writer = *shared;
     unsigned stage;
 
-    fold_row(part, width, first, components, depth);
     quic_compare(part, width, components);
     find_runs(part, width, first);
     for (size_t start = 0, end; start < width; start = end) {
-        size_t column = start, run_began = width;
+        size_t column = start, run_began = width, made = start, kept = start;
         end = quic_segment(part, start, width, &stage);
         while (column < end) {
             const size_t lesson = column + part->pause;
             const size_t stop = lesson < end ? lesson + 1 : end;
             const size_t run = scan(part->runs, column + (column == run_began), stop, 0);
+
+            if (made < run)
+                made = fold(part, made > column ? made : column, run, first, components, depth);
+            if (column == kept)
+                memcpy(part->fresh + column * step - step, part->symbols + column * step - step, step);
             put_pixels(family, part, &writer, column, run, components);
             part->pause -= (unsigned)(run - column);
             column = run;
             if (run < stop) {
-                column = scan(part->same, run, end, UINT64_C(0x0101010101010101));
+                memcpy(part->symbols + kept * step, part->fresh + kept * step, (run - kept) * step);
+                column = kept = scan(part->same, run, end, UINT64_C(0x0101010101010101));
                 put_run(part, &writer, column - run);
-                memcpy(part->symbols + run * step, part->symbols_above + run * step, (column - run) * step);
                 run_began = run;
             } else if (lesson < end) {
-                quic_learn(family, part, lesson, stage, components, depth);
+                quic_learn(family, part, part->fresh + lesson * step, stage, components, depth);
                 part->pause = quic_next_pause(part, stage);
             }
         }
+        memcpy(part->symbols + kept * step, part->fresh + kept * step, (end - kept) * step);
     }
-    uint8_t *symbols = part->symbols;
-    memcpy(part->symbols_above - step, symbols, step);
-    part->symbols = part->symbols_above;
-    part->symbols_above = symbols;
+    memcpy(part->symbols - step, part->symbols, step);
     quic_next_row(part);
     *shared = writer;
 }

@@ -27,12 +27,12 @@ const uint8_t spicemig_quic_run_steps[QUIC_RUN_STEPS] = {
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 };
 
-/* Scans look at eight columns at a time, and begin a pixel in front of the first. */
-#define SPARE_BYTES 16
+/* Loops go on up to 64 bytes behind the last pixel, and begin a pixel in front of the first. */
+#define SPARE_BYTES 160
 
 static size_t line_bytes(size_t width)
 {
-    return (4 * width + 2 * SPARE_BYTES) / 16 * 16;
+    return (4 * width + SPARE_BYTES + 15) / 16 * 16;
 }
 
 size_t spicemig_quic_pixel_bytes(unsigned type)
@@ -64,7 +64,8 @@ static void make_family(struct quic_family *family, unsigned depth)
         family->escaped_bits[code] = (uint8_t)bits;
         for (unsigned symbol = 0; symbol < symbols; symbol++) {
             const unsigned length = symbol < coded ? (symbol >> code) + 1 + code : escape + bits;
-            const unsigned tail = symbol < coded ? (1u << code) | (symbol & ((1u << code) - 1)) : symbol - coded;
+            const unsigned low = symbol & ((1u << code) - 1);
+            const unsigned tail = symbol < coded ? 1u << code | low : symbol - coded;
             family->codes[code][symbol] = (uint16_t)(length << 8 | tail);
             family->weights[symbol][code] = (uint8_t)(length << 3);
         }
@@ -82,10 +83,10 @@ void spicemig_quic_begin(struct spicemig_quic *coder, unsigned type, size_t widt
     coder->width = width;
     make_family(&coder->family, depth);
     for (struct quic_part *part = coder->parts; part < coder->parts + 2; part++) {
-        uint8_t **const lines[] = {&part->row, &part->above, &part->symbols, &part->symbols_above,
+        uint8_t **const lines[] = {&part->row, &part->above, &part->symbols, &part->fresh,
                                    &part->same, &part->same_above, &part->runs};
         for (size_t index = 0; index < sizeof lines / sizeof lines[0]; index++, next += line)
-            *lines[index] = next + SPARE_BYTES / 2;
+            *lines[index] = next + SPARE_BYTES / 4;
         memset(part->symbols - 4, 0, 4);
         memset(part->best, (int)depth - 1, sizeof part->best);
         memset(part->chosen, (int)depth - 1, sizeof part->chosen);

@@ -35,7 +35,7 @@ extern const uint8_t spicemig_quic_run_steps[QUIC_RUN_STEPS];
 
 /* The Golomb-Rice codes for symbols of five or eight bits. */
 struct quic_family {
-    uint16_t codes[8][256];  /* by code and symbol: the number of bits << 8 | the bits that are not leading zeros */
+    uint16_t codes[8][256];  /* by code and symbol: the number of bits << 8 | those behind leading zeros */
     uint8_t weights[256][8]; /* by symbol and code: eight times the number of bits */
     uint8_t escape[8];       /* by code: so many zeros say that the symbol follows as it is, */
     uint8_t coded[8];        /* less this, */
@@ -52,7 +52,8 @@ struct quic_part {
 
     /* Of this row and the one above; in colours every pixel has four bytes, blue first. */
     uint8_t *row, *above;
-    uint8_t *symbols, *symbols_above; /* one pixel more in front, for the context of the first */
+    uint8_t *symbols;                 /* those last coded in a column; in front the context of the first */
+    uint8_t *fresh;                   /* those of this row as they are made, in the same way */
     uint8_t *same, *same_above;       /* by column, whether the pixel equals the one to the left */
     uint8_t *runs;                    /* by column, whether a run begins if the pixel is reached */
 };
@@ -67,13 +68,29 @@ struct spicemig_quic {
     unsigned held; /* fewer than 32 of them */
 };
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define QUIC_LITTLE 1
+#else
+#define QUIC_LITTLE 0
+#endif
+
+/* Little-endian words; compilers see through memcpy sooner than through shifts. */
 QUIC_INLINE uint32_t quic_word(const uint8_t *at)
 {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    uint32_t word;
+
+    if (!QUIC_LITTLE)
+        return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    memcpy(&word, at, 4);
+    return word;
 }
 
 QUIC_INLINE void quic_put_word(uint8_t *at, uint32_t word)
 {
+    if (QUIC_LITTLE) {
+        memcpy(at, &word, 4);
+        return;
+    }
     at[0] = (uint8_t)word;
     at[1] = (uint8_t)(word >> 8);
     at[2] = (uint8_t)(word >> 16);
@@ -130,19 +147,18 @@ QUIC_INLINE void quic_learn_one(const struct quic_family *family, struct quic_pa
     if (best != part->chosen[component][bucket]) {
         const size_t first = ((size_t)1 << bucket) - 1;
         part->chosen[component][bucket] = (uint8_t)best;
-        memset(part->best[component] + first, (int)best, bucket == depth - 1 ? ((size_t)1 << depth) - first : first + 1);
+        const size_t contexts = bucket == depth - 1 ? ((size_t)1 << depth) - first : first + 1;
+        memset(part->best[component] + first, (int)best, contexts);
     }
 }
 
-/* A lesson of all buckets that a pixel used. */
-QUIC_INLINE void quic_learn(const struct quic_family *family, struct quic_part *part, size_t column,
+/* A lesson of all buckets that a pixel used; the context is in front of its symbols. */
+QUIC_INLINE void quic_learn(const struct quic_family *family, struct quic_part *part, const uint8_t *symbols,
                             unsigned stage, unsigned components, unsigned depth)
 {
-    const uint8_t *symbols = part->symbols + column * quic_step(components);
-
     for (unsigned component = 0; component < components; component++)
-        quic_learn_one(family, part, component, symbols[(ptrdiff_t)component - (ptrdiff_t)quic_step(components)],
-                       symbols[component], stage, depth);
+        quic_learn_one(family, part, component, (symbols - quic_step(components))[component], symbols[component],
+                       stage, depth);
 }
 
 QUIC_INLINE unsigned quic_next_pause(struct quic_part *part, unsigned stage)

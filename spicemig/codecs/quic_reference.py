@@ -365,7 +365,7 @@ def quic_decode(dst: Any, stride: int, width: int, height: int, type: int, data:
     return height
 
 
-def _taken_apart(row: memoryview, type: int) -> list[list[Pixel]]:
+def _taken_apart(row: memoryview, type: int) -> list[Any]:
     """A row's pixels as (red, green, blue), and as (alpha or gray,)."""
     if type == GRAY:
         return [[(value,) for value in row]]
