@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.devices.drawables import DeviceImage, Placeholder
 from spicemig.devices.raster import reference_composite
+from spicemig.devices.raster.clip import Box
 from spicemig.devices.raster.composite import draw_composite, simplified
 from spicemig.devices.raster.images import Pixels
 from spicemig.devices.raster.kernels import native
@@ -342,10 +343,10 @@ class OperationTests(SynchronousTestCase):
     def test_opaque_samples(self):
         """An image without alpha is opaque where it is read only inside."""
         image = Pixels(4, 4, 16, bytes(64))
-        self.assertTrue(Sampled(image, False).is_opaque(4, 4))
-        self.assertFalse(Sampled(image, False).is_opaque(5, 4))
-        self.assertTrue(Sampled(image, False, repeat=1).is_opaque(50, 4))
-        self.assertFalse(Sampled(image, True).is_opaque(4, 4))
+        self.assertTrue(Sampled(image, False).is_opaque(Box(0, 0, 4, 4)))
+        self.assertFalse(Sampled(image, False).is_opaque(Box(0, 0, 5, 4)))
+        self.assertTrue(Sampled(image, False, repeat=1).is_opaque(Box(0, 0, 50, 4)))
+        self.assertFalse(Sampled(image, True).is_opaque(Box(0, 0, 4, 4)))
         self.assertFalse(
-            Sampled(image, False, matrix=(ONE - 1, 0, 0, 0, ONE, 0), bilinear=True).is_opaque(4, 4)
+            Sampled(image, False, matrix=(ONE - 1, 0, 0, 0, ONE, 0), bilinear=True).is_opaque(Box(0, 0, 4, 4))
         )

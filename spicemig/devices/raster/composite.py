@@ -53,7 +53,8 @@ def draw_composite(surface: Surface, message: DrawComposite, surfaces: Mapping[i
     mask = _mask(surface, message, flags, surfaces) if flags & CompositeFlags.HAS_MASK else None
     if source is not None and (mask is not None or not flags & CompositeFlags.HAS_MASK):
         boxes = drawn_boxes(surface, message.base)
-        combine(surface, boxes, Box.of(message.base.box), flags & CompositeFlags.OPERATOR, source, mask)
+        box = Box.of(message.base.box)
+        combine(surface, boxes, box, flags & CompositeFlags.OPERATOR, source, mask, calculated=box)
 
 
 def combine(
@@ -64,26 +65,29 @@ def combine(
     source: Sampled,
     mask: Sampled | None,
     *,
+    calculated: Box | None = None,
     dst_has_alpha: bool | None = None,
 ) -> None:
     """
     Combine what is sampled with the parts of ``whole`` that ``boxes`` are.
 
-    The first pixel that is sampled belongs to the top left of ``whole``.
+    The first pixel that is sampled belongs to the top left of ``whole``. The
+    rectangle ``calculated``, that around all boxes if it is not given, is what a
+    client calculates at once: if any place in it is too large, it draws nothing.
     ``dst_has_alpha`` is what the surface has if it is not given.
     """
     if dst_has_alpha is None:
         dst_has_alpha = surface.format in READS_ALPHA
-    size = whole.cols, whole.rows
-    if not (source.can_be_read(*size) and (mask is None or mask.can_be_read(*size))):
+    boxes = list(boxes)
+    part = (calculated or _around(boxes)).moved(-whole.left, -whole.top)
+    if not (source.can_be_read(part) and (mask is None or mask.can_be_read(part))):
         return
-    opaque = source.is_opaque(*size) and (mask is None or mask.is_opaque(*size))
+    opaque = source.is_opaque(part) and (mask is None or mask.is_opaque(part))
     operator = simplified(operator, opaque)
     if operator == _DESTINATION:
         return
-    if operator == _SOURCE and mask is None and not dst_has_alpha and source.is_straight(*size):
+    if operator == _SOURCE and mask is None and not dst_has_alpha and source.is_straight(part):
         source = replace(source, has_alpha=True)  # the fourth bytes are copied, whatever they are
-    boxes = list(boxes)
     for box in boxes:
         dx, dy = box.left - whole.left, box.top - whole.top
         composite(
@@ -100,6 +104,18 @@ def combine(
             mask is not None and mask.by_parts,
         )
     settle(surface, boxes)
+
+
+def _around(boxes: list[Box]) -> Box:
+    """The rectangle around all of them."""
+    if not boxes:
+        return Box(0, 0, 0, 0)
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
 
 
 def simplified(operator: int, source_is_opaque: bool) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from spicemig.devices.raster.clip import Box
 from spicemig.devices.raster.images import Pixels
 from spicemig.devices.raster.reference_composite import NORMAL, PAD, REFLECT, REPEAT_NONE
 
@@ -57,9 +58,9 @@ class Sampled:
             self.y + dy,
         )
 
-    def can_be_read(self, cols: int, rows: int) -> bool:
-        """Whether all places for a drawing of this size can be calculated; if not, nothing is drawn."""
-        left, top, right, bottom = self.x, self.y, self.x + cols, self.y + rows
+    def can_be_read(self, part: Box) -> bool:
+        """Whether all places for this part of a drawing can be calculated; if not, nothing is drawn."""
+        left, top, right, bottom = part.moved(self.x, self.y)
         if not all(edge in _PLACES for edge in (left - 1, top - 1, right + 1, bottom + 1)):
             return False
         if max(self.pixels.width, self.pixels.height) > _LARGEST_IMAGE:
@@ -73,21 +74,21 @@ class Sampled:
             and last_y + margin in _FIXED
         )
 
-    def is_opaque(self, cols: int, rows: int) -> bool:
-        """Whether a drawing of this size can meet only opaque pixels."""
+    def is_opaque(self, part: Box) -> bool:
+        """Whether this part of a drawing can meet only opaque pixels."""
         if self.has_alpha or self.by_parts:
             return False
-        return self.repeat != REPEAT_NONE or self._is_inside(cols, rows)
+        return self.repeat != REPEAT_NONE or self._is_inside(part)
 
-    def is_straight(self, cols: int, rows: int) -> bool:
+    def is_straight(self, part: Box) -> bool:
         """Whether pixman has a way of its own to copy it: neither turned, nor at its place cut off."""
         if self.matrix == IDENTITY:
-            return self._is_inside(cols, rows)
+            return self._is_inside(part)
         return self.matrix[0] > 0 and self.matrix[1] == 0 and self.matrix[3] == 0
 
-    def _is_inside(self, cols: int, rows: int) -> bool:
-        """Whether a drawing of this size needs nothing beyond the image."""
-        first_x, first_y, last_x, last_y = self._extent(self.x, self.y, self.x + cols, self.y + rows)
+    def _is_inside(self, part: Box) -> bool:
+        """Whether this part of a drawing needs nothing beyond the image."""
+        first_x, first_y, last_x, last_y = self._extent(*part.moved(self.x, self.y))
         before, after = (ONE // 2, ONE // 2) if self.bilinear and self.matrix != IDENTITY else (1, -1)
         return (
             first_x - before >> 16 >= 0
