@@ -42,9 +42,24 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
     glyphs = message.str.glyphs or ()
     places = [_place_of(glyph) for glyph in glyphs]
     whole = _around(places)
-    drawn = _around(boxes).within(whole)
-    if not drawn:
-        return
+    if drawn := _around(boxes).within(whole):
+        _draw_glyphs(surface, message, places, whole, drawn, boxes, surfaces)
+    if surface.format == SurfaceFormat.XRGB32 and boxes and glyphs:
+        if seen := whole.within(Box(0, 0, surface.width, surface.height)):
+            forget_alpha(surface, seen)
+
+
+def _draw_glyphs(
+    surface: Surface,
+    message: DrawText,
+    places: Sequence[tuple[int, int, int, int]],
+    whole: Box,
+    drawn: Box,
+    boxes: list[Box],
+    surfaces: Mapping[int, Surface],
+) -> None:
+    """Paint through the glyphs, which lie in ``whole``; what is seen of them lies in ``drawn``."""
+    glyphs = message.str.glyphs or ()
     mask = bytearray(drawn.cols * drawn.rows)
     bits = _BITS[StringFlags(message.str.flags) & _DEPTHS]
     table = b"".join(
@@ -59,8 +74,6 @@ def draw_text(surface: Surface, message: DrawText, surfaces: Mapping[int, Surfac
         covered = (mask, drawn.cols, part.left - drawn.left, part.top - drawn.top)
         blend_mask(*target, *covered, *paint.arguments, paint.has_alpha)
     settle(surface, parts)
-    if surface.format == SurfaceFormat.XRGB32 and parts:
-        forget_alpha(surface, whole.within(Box(0, 0, surface.width, surface.height)))
 
 
 def _fore_paint(brush: Any, whole: Box, surface: Surface, surfaces: Mapping[int, Surface]) -> Paint:
