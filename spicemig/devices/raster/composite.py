@@ -82,11 +82,11 @@ def combine(
     part = (calculated or _around(boxes)).moved(-whole.left, -whole.top)
     if not (source.can_be_read(part) and (mask is None or mask.can_be_read(part))):
         return
-    opaque = source.is_opaque(part) and (mask is None or mask.is_opaque(part))
-    operator = simplified(operator, opaque)
+    unmasked = mask is None or mask.is_opaque(part)
+    operator = simplified(operator, unmasked and source.is_opaque(part))
     if operator == _DESTINATION:
         return
-    if operator == _SOURCE and mask is None and not dst_has_alpha and source.is_straight(part):
+    if operator == _SOURCE and unmasked and not dst_has_alpha and source.is_straight(part):
         source = replace(source, has_alpha=True)  # the fourth bytes are copied, whatever they are
     for box in boxes:
         dx, dy = box.left - whole.left, box.top - whole.top

@@ -82,7 +82,7 @@ class Sampled:
 
     def is_straight(self, part: Box) -> bool:
         """Whether pixman has a way of its own to copy it: neither turned, nor at its place cut off."""
-        if self.matrix == IDENTITY:
+        if self.repeat == REFLECT or (self.matrix == IDENTITY and self.repeat != NORMAL):
             return self._is_inside(part)
         return self.matrix[0] > 0 and self.matrix[1] == 0 and self.matrix[3] == 0
 
