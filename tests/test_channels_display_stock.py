@@ -183,7 +183,9 @@ class StockTests(SynchronousTestCase):
         )
 
     def test_transforms(self) -> None:
-        """The transform of a surface would stay with it; that of an image does not."""
+        """The transform of a surface or of a kept image would stay with it; that of another image does not."""
         half = Transform(0x8000, 0, 0, 0, 0x8000, 0)
         self.commands(composite(image(), half))
-        self.pixels(composite(shown(1), half))
+        kept = image(id=5, flags=int(ImageFlags.CACHE_ME))
+        letter = text(RasterGlyphA1, StringFlags.RASTER_A1, pattern(kept))
+        self.pixels(composite(shown(1), half), composite(kept, half), letter)

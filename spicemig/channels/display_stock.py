@@ -160,9 +160,13 @@ def _composite(drawable: Any, target: Any) -> bool:
     message = drawable.message()
     if message.src_bitmap is None or not _lies_on(drawable, target):
         return False
-    # a transform of a surface stays with it at the client, and shows whenever the surface is drawn again
     operands = (message.src_bitmap, message.src_transform), (message.mask_bitmap, message.mask_transform)
-    return all(transform is None or image.value.surface is None for image, transform in operands if image)
+    return all(transform is None or _is_short_lived(image.value) for image, transform in operands if image)
+
+
+def _is_short_lived(image: Any) -> bool:
+    """Whether a client forgets an image; with others a transform stays, and shows whenever they are drawn."""
+    return image.surface is None and not image.flags & ImageFlags.CACHE_ME
 
 
 def _stroke(drawable: Any, target: Any) -> bool:
@@ -186,8 +190,8 @@ def _stroke(drawable: Any, target: Any) -> bool:
 def _text(drawable: Any, target: Any) -> bool:
     message = drawable.message()
     brush = message.fore_brush
-    if brush.type == BrushType.PATTERN and brush.pattern.pat.value.surface is not None:
-        return False  # as with a transform
+    if brush.type == BrushType.PATTERN and not _is_short_lived(brush.pattern.pat.value):
+        return False  # its place is a transform
     depth = message.str.flags & _GLYPHS
     behind = message.back_area
     has_back = behind.left != behind.right and behind.top != behind.bottom
