@@ -183,7 +183,7 @@ class StockTests(SynchronousTestCase):
         )
 
     def test_transforms(self) -> None:
-        """The transform of a surface or of a kept image would stay with it; that of another image does not."""
+        """The transform of a surface or a kept image would stay with it; that of others does not."""
         half = Transform(0x8000, 0, 0, 0, 0x8000, 0)
         self.commands(composite(image(), half))
         kept = image(id=5, flags=int(ImageFlags.CACHE_ME))
