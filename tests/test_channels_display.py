@@ -17,7 +17,7 @@ from spicemig.devices.surfaces import Surface
 from spicemig.errors import ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.declare import catalogue
-from spicemig.wire.drawing import Brush, Clip, DrawBase, Pattern, Point, QMask, Rect, ResourceId
+from spicemig.wire.drawing import Brush, Clip, DrawBase, Palette, Pattern, Point, QMask, Rect, ResourceId
 from spicemig.wire.enums import (
     BitmapFlags,
     BitmapFormat,
@@ -113,8 +113,8 @@ def fill(left, top, right, bottom, surface=0):
 
 
 def noise(width, height, identity=0):
-    """An image that does not compress; large ones are encoded elsewhere."""
-    data = random.Random(width).randbytes(width * height * 4)
+    """A natural image that does not compress without loss; large ones are encoded elsewhere."""
+    data = bytes(random.Random(width).choices(range(50), k=width * height * 4))
     return DeviceImage(
         width, height, 8, width * 4, data, id=identity, flags=ImageFlags.CACHE_ME if identity else 0
     )
@@ -380,11 +380,14 @@ class EncodingTests(SynchronousTestCase):
         self.assertEqual(len(second.sent()), 1)
 
     def test_no_lz4(self):
-        """A client without LZ4, and one that wants no compression, get bitmaps."""
-        for peer in (ready(caps=frozenset()), ready(image_compression="off")):
+        """A client without LZ4 gets LZ, and one that wants no compression bitmaps."""
+        for peer, kind in (
+            (ready(caps=frozenset()), ImageType.LZ_RGB),
+            (ready(image_compression="off"), ImageType.BITMAP),
+        ):
             peer.core.drawables(Batch.of([copy(image(100, 100, top_down=False))]))
             (message,) = peer.work()
-            self.assertEqual(message.src_bitmap.descriptor.type, ImageType.BITMAP)
+            self.assertEqual(message.src_bitmap.descriptor.type, kind)
             decoded = images.decode(message.src_bitmap)
             self.assertEqual((bytes(decoded.data), decoded.top_down), (pixels(100, 100), False))
 
@@ -501,9 +504,10 @@ class PixmapTests(SynchronousTestCase):
 class PaletteTests(SynchronousTestCase):
     """Palettes that the client keeps are sent once."""
 
-    def indexed(self, palette_id, left=0):
+    def indexed(self, palette_id, left=0, height=2):
         """A copy of an indexed image."""
-        source = DeviceImage(8, 2, 5, 8, bytes(16), palette=(1, 2, 3), palette_id=palette_id)
+        data = bytes(8 * height)
+        source = DeviceImage(8, height, 5, 8, data, palette=(1, 2, 3), palette_id=palette_id)
         return copy(source, left=left)
 
     def test_from_cache(self):
@@ -514,6 +518,19 @@ class PaletteTests(SynchronousTestCase):
         self.assertEqual((first.palette.unique, list(first.palette.ents)), (77, [1, 2, 3]))
         self.assertEqual(first.flags, BitmapFlags.PAL_CACHE_ME | BitmapFlags.TOP_DOWN)
         self.assertEqual((second.palette_id, bytes(second.data)), (77, bytes(16)))
+
+    def test_compressed(self):
+        """So it is with compressed indexes."""
+        peer = ready(image_compression="lz")
+        peer.core.drawables(Batch.of([self.indexed(77, height=40), self.indexed(77, 50, 40)]))
+        first, second = (message.src_bitmap for message in peer.work())
+        self.assertEqual(first.descriptor.type, ImageType.LZ_PLT)
+        self.assertEqual(first.data.flags, BitmapFlags.PAL_CACHE_ME | BitmapFlags.TOP_DOWN)
+        self.assertEqual(first.data.palette, Palette(77, [1, 2, 3]))
+        self.assertEqual((second.data.palette_id, second.data.palette), (77, None))
+        for image_ in (first, second):
+            decoded = images.decode(image_, first.data.palette)
+            self.assertEqual((bytes(decoded.data), decoded.palette), (bytes(320), (1, 2, 3)))
 
     def test_unnamed(self):
         """A palette without a name is sent every time."""

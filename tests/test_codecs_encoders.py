@@ -18,11 +18,21 @@ def flat(width=100, height=100, format=BitmapFormat.BIT32):
     return Pixels(width, height, format, width * 4, bytes(width * height * 4))
 
 
+def indexed(palette=(0,) * 256):
+    """An image of palette indexes."""
+    return Pixels(100, 100, BitmapFormat.BIT8, 100, bytes(10000), palette=palette)
+
+
 def photograph(width=128, height=128):
-    """An image in which hardly a pixel is like the next."""
-    return Pixels(
-        width, height, BitmapFormat.BIT32, width * 4, random.Random(1).randbytes(width * height * 4)
-    )
+    """An image in which hardly a pixel is like the next, but near to it."""
+    data = bytes(random.Random(1).choices(range(50), k=width * height * 4))
+    return Pixels(width, height, BitmapFormat.BIT32, width * 4, data)
+
+
+def noise(width=128, height=128):
+    """An image that no lossless codec makes smaller."""
+    data = random.Random(1).randbytes(width * height * 3)
+    return Pixels(width, height, BitmapFormat.BIT24, width * 3, data)
 
 
 class ChoiceTests(SynchronousTestCase):
@@ -36,9 +46,26 @@ class ChoiceTests(SynchronousTestCase):
         """LZ4 is for clients that know it and formats that have it."""
         mode = ImageCompression.AUTO_GLZ
         self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), ("lz4",))
-        self.assertEqual(candidates(flat(), mode, client_lz4=False, lossy=False), ())
-        indexed = flat(format=BitmapFormat.BIT8)
-        self.assertEqual(candidates(indexed, mode, client_lz4=True, lossy=False), ())
+        self.assertEqual(candidates(flat(), mode, client_lz4=False, lossy=False), ("lz",))
+        self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
+
+    def test_lz(self):
+        """LZ is for every format; indexes need a palette."""
+        mode = ImageCompression.LZ
+        self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), ("lz",))
+        self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
+        self.assertEqual(candidates(indexed(()), mode, client_lz4=True, lossy=False), ())
+        self.assertEqual(encode(flat(), ("lz",)).image_type, ImageType.LZ_RGB)
+        self.assertEqual(encode(indexed(), ("lz_palette",)).image_type, ImageType.LZ_PLT)
+
+    def test_auto_lz(self):
+        """QUIC for natural images, LZ for others, and for those with palettes."""
+        mode = ImageCompression.AUTO_LZ
+        names = candidates(flat(), mode, client_lz4=True, lossy=False)
+        self.assertEqual(names, ("quic_natural", "lz"))
+        self.assertEqual(encode(photograph(), names).image_type, ImageType.QUIC)
+        self.assertEqual(encode(flat(), names).image_type, ImageType.LZ_RGB)
+        self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
 
     def test_jpeg(self):
         """JPEG is for large images where loss is allowed."""
@@ -58,7 +85,8 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_no_help(self):
         """What an encoder would make larger stays a bitmap."""
-        self.assertIsNone(encode(photograph(), ("lz4",)))
+        for name in ("lz4", "lz", "quic"):
+            self.assertIsNone(encode(noise(), (name,)))
 
 
 class EncodingTests(SynchronousTestCase):

@@ -165,6 +165,9 @@ static PyMethodDef methods[] = {
     {"blend_mask", spicemig_edge_blend_mask, METH_VARARGS, spicemig_blend_mask_doc},
     {"quic_encode", spicemig_edge_quic_encode, METH_VARARGS, spicemig_quic_encode_doc},
     {"quic_decode", spicemig_edge_quic_decode, METH_VARARGS, spicemig_quic_decode_doc},
+    {"lz_encode", spicemig_edge_lz_encode, METH_VARARGS, spicemig_lz_encode_doc},
+    {"lz_decode", spicemig_edge_lz_decode, METH_VARARGS, spicemig_lz_decode_doc},
+    {"gradual_score", spicemig_edge_gradual_score, METH_VARARGS, spicemig_gradual_score_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -120,4 +120,14 @@ extern const char spicemig_quic_encode_doc[];
 PyObject *spicemig_edge_quic_decode(PyObject *module, PyObject *args);
 extern const char spicemig_quic_decode_doc[];
 
+/* edge_lz.c */
+PyObject *spicemig_edge_lz_encode(PyObject *module, PyObject *args);
+extern const char spicemig_lz_encode_doc[];
+PyObject *spicemig_edge_lz_decode(PyObject *module, PyObject *args);
+extern const char spicemig_lz_decode_doc[];
+
+/* edge_gradual.c */
+PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
+extern const char spicemig_gradual_score_doc[];
+
 #endif

@@ -31,6 +31,7 @@ PAL_CACHE_ME, PAL_FROM_CACHE, TOP_DOWN = (int(flag) for flag in BitmapFlags)
 
 _DESCRIPTOR = struct.Struct("<QBBII")  # id, type, flags, width, height
 _BITMAP = struct.Struct("<BBIII")  # format, flags, width, height, stride
+_LZ_PALETTE = struct.Struct("<BI")  # flags, bytes of data; the palette is named next, the data follows
 _PALETTE = struct.Struct("<QH")  # id, number of colours; the colours follow
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
@@ -119,6 +120,11 @@ class ImagePacker:
         if encoded is None:
             return self._bitmap(image, flags, at, packed)
         descriptor = _DESCRIPTOR.pack(image.id, encoded.image_type, flags, image.width, image.height)
+        if encoded.image_type == ImageType.LZ_PLT:
+            behind = at + len(descriptor) + _LZ_PALETTE.size + _U32.size + encoded.size
+            bitmap_flags, palette, colours = self._palette(image, behind, packed)
+            head = descriptor + _LZ_PALETTE.pack(bitmap_flags, encoded.size) + palette
+            return [head, *encoded.parts, colours] if colours else [head, *encoded.parts]
         return [descriptor + _U32.pack(encoded.size), *encoded.parts]
 
     def _keep(self, image: Any, lossy: bool, packed: PackedDrawing) -> int:
@@ -142,25 +148,29 @@ class ImagePacker:
             stride, data = image.stride, memoryview(image.data)[: image.stride * image.height]
         else:
             stride, data = tight, pixels.rows()
-        bitmap_flags = TOP_DOWN if image.top_down else 0
-        tail = b""
         start = _DESCRIPTOR.pack(image.id, ImageType.BITMAP, flags, image.width, image.height)
-        if not image.palette or image.format not in PALETTE_FORMATS:
-            palette = _U32.pack(0)
-        elif image.palette_id and self.palettes.use(image.palette_id):
-            bitmap_flags |= PAL_FROM_CACHE
-            palette = _U64.pack(image.palette_id)
-        else:
-            if image.palette_id:
-                bitmap_flags |= PAL_CACHE_ME
-                evicted = self.palettes.add(image.palette_id)
-                if evicted is not None:
-                    packed.evicted_palettes.append(evicted)
-            palette = _U32.pack(at + _DESCRIPTOR.size + _BITMAP.size + _U32.size + len(data))
-            colours = image.palette
-            tail = _PALETTE.pack(image.palette_id, len(colours)) + struct.pack(f"<{len(colours)}I", *colours)
+        behind = at + _DESCRIPTOR.size + _BITMAP.size + _U32.size + len(data)
+        bitmap_flags, palette, colours = self._palette(image, behind, packed)
         head = start + _BITMAP.pack(image.format, bitmap_flags, image.width, image.height, stride) + palette
-        return [head, data, tail] if tail else [head, data]
+        return [head, data, colours] if colours else [head, data]
+
+    def _palette(self, image: Any, behind: int, packed: PackedDrawing) -> tuple[int, bytes, bytes]:
+        """
+        The flags of an image; how it names its palette, or that it has none; and the
+        palette itself if that must be sent, at the offset ``behind`` of the message.
+        """
+        flags = TOP_DOWN if image.top_down else 0
+        if not image.palette or image.format not in PALETTE_FORMATS:
+            return flags, _U32.pack(0), b""
+        if image.palette_id and self.palettes.use(image.palette_id):
+            return flags | PAL_FROM_CACHE, _U64.pack(image.palette_id), b""
+        if image.palette_id:
+            flags |= PAL_CACHE_ME
+            evicted = self.palettes.add(image.palette_id)
+            if evicted is not None:
+                packed.evicted_palettes.append(evicted)
+        colours = struct.pack(f"<{len(image.palette)}I", *image.palette)
+        return flags, _U32.pack(behind), _PALETTE.pack(image.palette_id, len(image.palette)) + colours
 
 
 def is_sound(image: Any) -> bool:

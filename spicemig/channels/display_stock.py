@@ -103,7 +103,7 @@ def is_drawn_alike(drawable: Any, surfaces: Mapping[int, Any], *, composite: boo
         mask = drawable.message().mask.bitmap
         if mask is not None:
             images.remove(mask.value)
-            if mask.value.surface is not None or mask.value.format not in _MASKS:
+            if mask.value.surface is not None or mask.value.format not in _MASKS or mask.value.palette:
                 return False
     for image in images:
         if image.surface is not None:

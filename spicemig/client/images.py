@@ -13,7 +13,7 @@ from spicemig.client.counters import Counters
 from spicemig.codecs import images
 from spicemig.codecs.pixels import Pixels
 from spicemig.errors import LinkError, ProtocolError
-from spicemig.wire.drawing import Bitmap, Palette
+from spicemig.wire.drawing import Bitmap, LzPltData, Palette
 from spicemig.wire.enums import BitmapFlags, BitmapFormat, ImageFlags, ImageType
 
 FROM_CACHE = (ImageType.FROM_CACHE, ImageType.FROM_CACHE_LOSSLESS)
@@ -76,18 +76,18 @@ class ImageReader:
         return picture
 
     def _palette(self, image) -> Palette | None:
-        """The kept palette that a bitmap names, if it names one; one that is to be kept is kept."""
-        bitmap = image.data
-        if not isinstance(bitmap, Bitmap):
+        """The kept palette that an image names, if it names one; one that is to be kept is kept."""
+        indexed = image.data
+        if not isinstance(indexed, Bitmap | LzPltData):
             return None
-        if bitmap.flags & BitmapFlags.PAL_FROM_CACHE:
-            kept = self.palettes.get(bitmap.palette_id or 0)
+        if indexed.flags & BitmapFlags.PAL_FROM_CACHE:
+            kept = self.palettes.get(indexed.palette_id or 0)
             if kept is None:
-                reason = f"palette {bitmap.palette_id:#x} is not in the cache"
+                reason = f"palette {indexed.palette_id:#x} is not in the cache"
                 raise ProtocolError(LinkError.INVALID_DATA, reason)
             return kept
-        if bitmap.flags & BitmapFlags.PAL_CACHE_ME and bitmap.palette is not None:
-            self.palettes.put(bitmap.palette.unique, bitmap.palette)
+        if indexed.flags & BitmapFlags.PAL_CACHE_ME and indexed.palette is not None:
+            self.palettes.put(indexed.palette.unique, indexed.palette)
         return None
 
 

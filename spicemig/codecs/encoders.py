@@ -6,30 +6,38 @@ Which codec an image goes out with, and its encoding, made once for all clients.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 from PIL import Image
 
-from spicemig.codecs import jpeg, lz4, quic
-from spicemig.codecs.pixels import Pixels, row_bytes
+from spicemig.codecs import jpeg, lz, lz4, quic
+from spicemig.codecs.kernels import gradual_score
+from spicemig.codecs.pixels import BITS_PER_PIXEL, PALETTE_FORMATS, Pixels, row_bytes
 from spicemig.wire.declare import Buffer
 from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
 
 MIN_JPEG_PIXELS = 64 * 64  # below this a lossy image saves too little
-NATURAL_SAMPLE = 64  # the sample that decides is at most so many pixels wide and high
-NATURAL_COLOURS = 0.25  # a natural image has more distinct colours than this, per pixel of the sample
+# a natural image scores less per pair of pixels, in quarters; with five bits a component and with eight
+NATURAL_BELOW_555, NATURAL_BELOW = 0.0, -0.12
+
+_GRADUAL_FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A codec as the choice sees it: the type of image it makes, from which bitmap formats."""
+    """
+    A codec as the choice sees it: the type of image it makes, from which bitmap formats.
+
+    One for ``natural`` images leaves the others to the next in line.
+    """
 
     image_type: int
     formats: frozenset[int]
     encode: Callable[[Pixels], list[Buffer]]
     lossy: bool = False
+    natural: bool = False
 
 
 def _lz4(pixels: Pixels) -> list[Buffer]:
@@ -49,17 +57,22 @@ def _lz4(pixels: Pixels) -> list[Buffer]:
 
 ENCODERS: dict[str, Encoder] = {
     "quic": Encoder(ImageType.QUIC, quic.FORMATS, quic.encode),
+    "lz": Encoder(ImageType.LZ_RGB, lz.COLOUR_FORMATS, lz.encode),
+    "lz_palette": Encoder(ImageType.LZ_PLT, PALETTE_FORMATS, lz.encode),
     "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, _lz4),
-    "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True),
+    "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True, natural=True),
 }
+ENCODERS["quic_natural"] = replace(ENCODERS["quic"], natural=True)
 
-# which lossless encoders a compression mode tries, in this order; others try none
+# which lossless encoders a compression mode takes, best first; others take none
 MODES: dict[int, tuple[str, ...]] = {
-    mode: ("lz4",)
+    mode: ("lz4", "lz", "lz_palette")
     for mode in ImageCompression
     if mode not in (ImageCompression.INVALID, ImageCompression.OFF)
 }
 MODES[ImageCompression.QUIC] = ("quic",)
+MODES[ImageCompression.LZ] = ("lz", "lz_palette")
+MODES[ImageCompression.AUTO_LZ] = ("quic_natural", "lz", "lz_palette")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +86,42 @@ class Encoded:
 
 
 def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> tuple[str, ...]:
-    """The names of the encoders to try for an image, best first; without any it goes out as a bitmap."""
+    """
+    The names of the encoders to try for an image, best first; without any it goes out as a bitmap.
+
+    All but the last are for natural images.
+    """
     names = tuple(name for name in MODES.get(mode, ()) if name != "lz4" or client_lz4)
     if mode in MODES and lossy and pixels.width * pixels.height >= MIN_JPEG_PIXELS:
         names = ("jpeg", *names)
-    return tuple(name for name in names if pixels.format in ENCODERS[name].formats)
+    chosen: list[str] = []
+    for name in names:
+        if pixels.format in ENCODERS[name].formats and (pixels.palette or name != "lz_palette"):
+            chosen.append(name)
+            if not ENCODERS[name].natural:
+                break
+    return tuple(chosen)
 
 
 def is_natural(pixels: Pixels) -> bool:
-    """Whether an image looks like a photograph rather than like text or a drawing."""
-    if pixels.format not in (BitmapFormat.BIT24, BitmapFormat.BIT32):
+    """
+    Whether the colours of an image change gradually, as those of a photograph, or not,
+    as in text and drawings: as spice-server 0.15.1 finds it, dcc.cpp.
+    """
+    if pixels.format not in _GRADUAL_FORMATS or pixels.width < 2 or pixels.height < 2:
         return False
-    image = pixels.image()
-    width, height = min(image.width, NATURAL_SAMPLE), min(image.height, NATURAL_SAMPLE)
-    sample = image.resize((width, height), Image.Resampling.NEAREST)
-    return sample.getcolors(int(width * height * NATURAL_COLOURS)) is None
+    size = pixels.width, pixels.height
+    score, pairs = gradual_score(pixels.data, pixels.stride, *size, BITS_PER_PIXEL[pixels.format] // 8)
+    return bool(score < pairs * (NATURAL_BELOW_555 if pixels.format == BitmapFormat.BIT16 else NATURAL_BELOW))
 
 
 def encode(pixels: Pixels, names: tuple[str, ...]) -> Encoded | None:
     """What the first of these encoders that helps makes of an image; None if none does."""
     plain = row_bytes(pixels.format, pixels.width) * pixels.height
+    natural = ENCODERS[names[0]].natural and is_natural(pixels)
     for name in names:
         encoder = ENCODERS[name]
-        if encoder.lossy and not is_natural(pixels):
+        if encoder.natural and not natural:
             continue
         parts = encoder.encode(pixels)
         size = sum(map(len, parts))

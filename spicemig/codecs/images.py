@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spicemig.codecs import bitmap, jpeg, lz4, quic
+from spicemig.codecs import bitmap, jpeg, lz, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels
 from spicemig.wire.declare import Buffer
-from spicemig.wire.drawing import BinaryData, Bitmap, Image, Palette
+from spicemig.wire.drawing import BinaryData, Bitmap, Image, LzPltData, Palette
 from spicemig.wire.enums import ImageType
 
 DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
     ImageType.QUIC: quic.decode,
+    ImageType.LZ_RGB: lz.decode,
     ImageType.LZ4: lz4.decode,
     ImageType.JPEG: jpeg.decode,
 }
@@ -23,11 +24,17 @@ def decode(image: Image, palette: Palette | None = None) -> Pixels:
     The pixels of an image that comes with data; raises :class:`ImageError`.
 
     Images from a cache or of a surface have none. ``palette`` is the kept one, if
-    the image's bitmap names one.
+    the image names one.
     """
     descriptor = image.descriptor
     if isinstance(image.data, Bitmap):
         pixels = bitmap.decode(image.data, palette)
+    elif isinstance(image.data, LzPltData):
+        found = image.data.palette or palette
+        if found is None:
+            raise ImageError("LZ of palette indexes without a palette")
+        size = descriptor.width, descriptor.height
+        pixels = lz.decode_indexes(image.data.data, *size, tuple(found.ents))
     elif isinstance(image.data, BinaryData) and descriptor.type in DECODERS:
         pixels = DECODERS[descriptor.type](image.data.data, descriptor.width, descriptor.height)
     else:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from spicemig.codecs import quic_reference
+from spicemig.codecs import gradual_reference, lz_reference, quic_reference
 
 native: ModuleType | None
 try:
@@ -22,3 +22,6 @@ def kernel(twin: Any) -> Any:
 
 quic_encode = kernel(quic_reference.quic_encode)
 quic_decode = kernel(quic_reference.quic_decode)
+lz_encode = kernel(lz_reference.lz_encode)
+lz_decode = kernel(lz_reference.lz_decode)
+gradual_score = kernel(gradual_reference.gradual_score)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spicemig.codecs import jpeg, lz4, quic
+from spicemig.codecs import jpeg, lz, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels, row_bytes
 from spicemig.wire.enums import BitmapFormat
 
@@ -64,6 +64,14 @@ def _decode_quic(data: bytes, type: str, width: int, height: int) -> Pixels:
     return quic.decode_any(data, quic.QuicType[type.upper()])
 
 
+def _encode_lz(pixels: Pixels, type: str) -> bytes:
+    return b"".join(lz.encode_as(pixels, lz.LzType[type.upper()]))
+
+
+def _decode_lz(data: bytes, type: str, width: int, height: int) -> Pixels:
+    return lz.decode_any(data, lz.LzType[type.upper()])
+
+
 LZ4_SIZE_BYTES = 4  # in front of what the display channel carries
 
 
@@ -100,6 +108,7 @@ CODECS: dict[str, Codec] = {
         lambda: _decode_quic,
         directed=False,
     ),
+    "lz": Codec(tuple(type.name.lower() for type in lz.LzType), lambda: _encode_lz, lambda: _decode_lz),
     "lz4": Codec(("rgb16", "rgb24", "rgb32", "rgba"), lambda: _encode_lz4, lambda: _decode_lz4),
     "jpeg": Codec(("rgb24", "rgb32"), lambda: _encode_jpeg, lambda: _decode_jpeg, directed=False),
 }

@@ -159,9 +159,10 @@ class DisplaySettings:
     """How pictures are sent."""
 
     image_compression: str = option(
-        kinds.choice("off", "lz4"),
+        kinds.choice("off", "auto_lz", "quic", "lz", "lz4"),
         "lz4",
-        "How images are compressed for clients that understand it; a client may ask for another way.",
+        "How images are compressed for clients that understand it; a client may ask for another way. "
+        "auto_lz takes quic for photographs and lz for everything else.",
     )
     jpeg_wan: str = option(
         kinds.choice("never", "always"),

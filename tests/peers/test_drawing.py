@@ -120,6 +120,10 @@ class DrawingTests(PeersTestCase):
         """With LZ4 images, too."""
         await self.compare("lz4", 2)
 
+    async def test_lz(self) -> None:
+        """With LZ and QUIC images, too."""
+        await self.compare("auto_lz", 3)
+
 
 async def _run(reactor: Any, parsed: argparse.Namespace) -> None:
     studio = Studio(parsed.compression)
@@ -158,7 +162,7 @@ def main() -> None:
     parser.add_argument("--operation")
     parser.add_argument("--target", type=int)
     parser.add_argument("--show", type=int, default=40)
-    parser.add_argument("--compression", default="off", choices=("off", "lz4"))
+    parser.add_argument("--compression", default="off", choices=("off", "auto_lz", "quic", "lz", "lz4"))
     parsed = parser.parse_args()
     react(lambda reactor: ensureDeferred(_run(reactor, parsed)))
 
