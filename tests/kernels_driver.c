@@ -19,7 +19,9 @@
 #include "dashes.h"
 #include "fill.h"
 #include "glyphs.h"
+#include "gradual.h"
 #include "lines.h"
+#include "lz.h"
 #include "scale.h"
 #include "settle.h"
 #include "tile.h"
@@ -471,6 +473,67 @@ static int keyed_case(void)
     return same;
 }
 
+/* Bytes that repeat themselves now and then. */
+static uint8_t *repeating_bytes(size_t size)
+{
+    uint8_t *bytes = random_bytes(size);
+    for (size_t done = 4; done < size;) {
+        const size_t some = 1 + roll(60), back = 4 * (1 + roll((unsigned)(done / 4)));
+        const int repeat = roll(3) != 0;
+        for (size_t end = done + some; done < size && done < end; done++)
+            if (repeat)
+                bytes[done] = bytes[done - back];
+    }
+    return bytes;
+}
+
+/* Encode and decode a plane; then decode it from a stream with some bytes changed, and cut off. */
+static int lz_case(void)
+{
+    static const unsigned char components[] = {0, 1, 2, 3, 3, 0}; /* coded from a unit's first byte on */
+    const unsigned plane = 1 + roll(5);
+    const size_t count = 1 + roll(roll(3) ? 40 : 2000), unit = spicemig_lz_unit_bytes(plane);
+    uint8_t *src = repeating_bytes(count * unit), *back = random_bytes(count * unit);
+    uint8_t *room = malloc(spicemig_lz_room(plane, count));
+    void *scratch = malloc(spicemig_lz_encode_scratch_bytes(plane, count));
+    void *decode_scratch = malloc(spicemig_lz_decode_scratch_bytes(plane, count));
+    if (room == NULL || scratch == NULL)
+        abort();
+    const size_t bytes = spicemig_lz_encode(src, plane, count, scratch, room);
+    uint8_t *stream = copy_of(room, bytes);
+    int same = spicemig_lz_decode(back, plane, count, decode_scratch, stream, bytes) == bytes;
+    for (size_t index = 0; index < count * unit; index++) {
+        const size_t component = index % unit;
+        if (component < components[plane] || (plane == SPICEMIG_LZ_ALPHA && component == 3))
+            same &= back[index] == src[index];
+    }
+    for (unsigned change = roll(4); change; change--)
+        stream[roll((unsigned)bytes)] = (uint8_t)roll(256);
+    const size_t cut = roll(2) ? bytes : roll((unsigned)bytes);
+    uint8_t *broken = copy_of(stream, cut);
+    same &= spicemig_lz_decode(back, plane, count, decode_scratch, broken, cut) <= cut;
+    free(src);
+    free(back);
+    free(room);
+    free(scratch);
+    free(decode_scratch);
+    free(stream);
+    free(broken);
+    return same;
+}
+
+static int gradual_case(void)
+{
+    const size_t width = 2 + roll(50), height = 2 + roll(20), pixel_bytes = 2 + roll(3);
+    const size_t stride = width * pixel_bytes + roll(4);
+    uint8_t *src = repeating_bytes((height - 1) * stride + width * pixel_bytes);
+    size_t pairs;
+    const int64_t score = spicemig_gradual_score(src, stride, width, height, pixel_bytes, &pairs);
+
+    free(src);
+    return pairs > 0 && pairs <= width * height * 3 && score <= 4 * (int64_t)pairs && score >= -(int64_t)pairs;
+}
+
 int main(int count, char **arguments)
 {
     static const struct {
@@ -479,7 +542,8 @@ int main(int count, char **arguments)
     } kinds[] = {{"fill", fill_case}, {"copy", copy_case}, {"move", move_case}, {"tile", tile_case},
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
-                 {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case}};
+                 {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
+                 {"lz", lz_case}, {"gradual", gradual_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
