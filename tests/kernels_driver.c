@@ -409,6 +409,7 @@ static struct spicemig_sampled random_sampled(uint8_t **pixels)
     const int32_t stride = 4 * width + (int32_t)roll(9);
     struct spicemig_sampled sampled = {
         .image = {.stride = stride, .width = width, .height = height, .opaque = roll(2) ? 0xff000000u : 0},
+        .green_bits = roll(2) ? 8 : 5 + roll(2),
         .bilinear = (int)roll(2),
         .repeat = (enum spicemig_repeat)roll(SPICEMIG_REPEATS),
         .matrix = {65536, 0, 0, 0, 65536, 0},
@@ -430,7 +431,7 @@ static int composite_case(void)
     uint8_t *src, *covered, *dst = random_bytes(rows ? (rows - 1) * stride + 4 * cols : 0);
     const struct spicemig_sampled source = random_sampled(&src), mask = random_sampled(&covered);
 
-    spicemig_composite(dst, (ptrdiff_t)stride, rows, cols, (int)roll(2), roll(70), &source,
+    spicemig_composite(dst, (ptrdiff_t)stride, rows, cols, (int)roll(2), roll(2) ? 8 : 5 + roll(2), roll(70), &source,
                        roll(2) ? &mask : NULL, (int)roll(2));
     free(src);
     free(covered);

@@ -84,7 +84,7 @@ def picture(dice, component_alpha=False):
     )
 
 
-def tuple_of(picture, at):
+def tuple_of(picture, at, green_bits=8):
     """The same for the kernel."""
     return (
         picture.data,
@@ -92,6 +92,7 @@ def tuple_of(picture, at):
         picture.width,
         picture.height,
         picture.has_alpha,
+        green_bits,
         picture.filter == pixman.BILINEAR,
         picture.repeat,
         tuple(picture.transform),
@@ -129,7 +130,8 @@ class KernelTests(SynchronousTestCase):
         dice = random.Random(33)
         for case in range(6 * len(KERNEL_OPERATORS)):
             operator = KERNEL_OPERATORS[case % len(KERNEL_OPERATORS)]
-            source = tuple_of(picture(dice), (dice.randint(-3, 5), dice.randint(-3, 5)))
+            origin, bits = (dice.randint(-3, 5), dice.randint(-3, 5)), dice.choice([8, 8, 5, 6])
+            source = tuple_of(picture(dice), origin, bits)
             mask = tuple_of(picture(dice), (dice.randint(-3, 5), dice.randint(-3, 5)))
             width, height = dice.randint(1, 12), dice.randint(1, 5)
             stride = 4 * width + dice.choice([0, 0, 1, 4])
@@ -139,34 +141,35 @@ class KernelTests(SynchronousTestCase):
             flags = dice.random() < 0.6, dice.random() < 0.4
             used = mask if dice.random() < 0.6 else None
             buffer = dice.randbytes(stride * height)
-            self.both(buffer, *rectangle, flags[0], operator, source, used, flags[1])
+            bits = dice.choice([8, 8, 5, 6])
+            self.both(buffer, *rectangle, flags[0], bits, operator, source, used, flags[1])
 
     def test_long_rows(self):
         """Rows longer than what is combined at a time."""
         dice = random.Random(34)
         for operator in (3, 13, 0x38):
             source = tuple_of(picture(dice), (0, 0))
-            made = self.both(pixels(dice, 700), 2800, 1, 0, 699, 1, True, operator, source, None, False)
+            made = self.both(pixels(dice, 700), 2800, 1, 0, 699, 1, True, 8, operator, source, None, False)
             self.assertEqual(len(made), 2800)
 
     def test_wrong_arguments(self):
         """What is too large, too small or unknown is refused."""
         image = bytes(64)
-        right = [image, 16, 4, 4, True, False, 0, IDENTITY, 0, 0]
-        wrong = {1: [15, -16, 2**62], 2: [0, 5, -1, 2**24 + 1, 2**62], 3: [0, 5, -1], 6: [4, 9]}
-        wrong |= {8: [2**24 + 1, -(2**24) - 1, 2**62], 9: [2**24 + 1, -(2**63)]}
+        right = [image, 16, 4, 4, True, 8, False, 0, IDENTITY, 0, 0]
+        wrong = {1: [15, -16, 2**62], 2: [0, 5, -1, 2**24 + 1, 2**62], 3: [0, 5, -1], 5: [0, 7, 9], 7: [4, 9]}
+        wrong |= {9: [2**24 + 1, -(2**24) - 1, 2**62], 10: [2**24 + 1, -(2**63)]}
         for index, values in wrong.items():
             for value in values:
                 source = tuple([*right[:index], value, *right[index + 1 :]])
-                refused = self.both(bytes(64), 16, 0, 0, 4, 4, True, 3, source, None, False)
+                refused = self.both(bytes(64), 16, 0, 0, 4, 4, True, 8, 3, source, None, False)
                 self.assertIsInstance(refused, str)
-                refused = self.both(bytes(64), 16, 0, 0, 4, 4, True, 3, tuple(right), source, False)
+                refused = self.both(bytes(64), 16, 0, 0, 4, 4, True, 8, 3, tuple(right), source, False)
                 self.assertIsInstance(refused, str)
         for operator in (2, 0x0E, 0x10, 0x1F, 0x3F, 255, 2**31):
-            self.both(bytes(64), 16, 0, 0, 4, 4, True, operator, tuple(right), None, False)
+            self.both(bytes(64), 16, 0, 0, 4, 4, True, 8, operator, tuple(right), None, False)
         for value in (5, -1, 2**31, 2**62):
-            self.both(bytes(64), 16, 0, 0, value, 4, True, 3, tuple(right), None, False)
-            self.both(bytes(64), 16, value, 0, 1, 4, True, 3, tuple(right), None, False)
+            self.both(bytes(64), 16, 0, 0, value, 4, True, 8, 3, tuple(right), None, False)
+            self.both(bytes(64), 16, value, 0, 1, 4, True, 8, 3, tuple(right), None, False)
 
     def test_far_places(self):
         """A matrix may send places anywhere."""
@@ -178,18 +181,18 @@ class KernelTests(SynchronousTestCase):
                 for _case in range(20):
                     far = tuple(dice.choice(extremes) for _ in range(6))
                     origin = dice.choice([0, 2**24, -(2**24)])
-                    source = (image, 16, 4, 4, True, bilinear, repeat, far, origin, -origin)
-                    self.both(bytes(64), 16, 0, 0, 4, 4, True, 12, source, source, False)
+                    source = (image, 16, 4, 4, True, 8, bilinear, repeat, far, origin, -origin)
+                    self.both(bytes(64), 16, 0, 0, 4, 4, True, 8, 12, source, source, False)
 
     def test_shared_memory(self):
         """Neither image may be the surface itself."""
         for module in (native, reference_composite):
             same = bytearray(64)
-            shared = (same, 16, 4, 4, True, False, 0, IDENTITY, 0, 0)
+            shared = (same, 16, 4, 4, True, 8, False, 0, IDENTITY, 0, 0)
             other = (bytes(64), *shared[1:])
             for source, mask in ((shared, None), (other, shared)):
                 with self.assertRaisesRegex(ValueError, "src: shares memory with dst"):
-                    module.composite(same, 16, 0, 0, 4, 4, True, 3, source, mask, False)
+                    module.composite(same, 16, 0, 0, 4, 4, True, 8, 3, source, mask, False)
 
 
 def image_of(picture):

@@ -232,29 +232,42 @@ static const uint8_t *in_place(size_t count, const struct spicemig_sampled *from
     return from->image.pixels + (ptrdiff_t)y * from->image.stride + 4 * x;
 }
 
-static inline struct spicemig_colour as_fractions(uint32_t pixel)
+/* How many bits red and blue have beside a green of so many. */
+static inline unsigned other_bits(unsigned green_bits)
 {
-    const float part = 1.0f / 255;
+    return green_bits == 8 ? 8 : 5;
+}
+
+/* A byte of which only the upper bits count. */
+static inline float as_fraction(uint32_t byte, unsigned bits)
+{
+    return (float)(byte >> (8 - bits)) * (1.0f / (float)((1u << bits) - 1));
+}
+
+static inline struct spicemig_colour as_fractions(uint32_t pixel, unsigned green_bits)
+{
     const struct spicemig_colour colour = {
-        .alpha = (float)(pixel >> 24) * part,
-        .red = (float)(pixel >> 16 & 255) * part,
-        .green = (float)(pixel >> 8 & 255) * part,
-        .blue = (float)(pixel & 255) * part,
+        .alpha = as_fraction(pixel >> 24, 8),
+        .red = as_fraction(pixel >> 16 & 255, other_bits(green_bits)),
+        .green = as_fraction(pixel >> 8 & 255, green_bits),
+        .blue = as_fraction(pixel & 255, other_bits(green_bits)),
     };
     return colour;
 }
 
-/* Of 256 equal steps between 0 and 1, the last one has no number of its own. */
-static inline uint32_t as_byte(float fraction)
+/* Of the equal steps between 0 and 1, the last one has no number of its own. Few bits come again below. */
+static inline uint32_t as_byte(float fraction, unsigned bits)
 {
-    const uint32_t steps = fraction > 1 ? 256 : fraction > 0 ? (uint32_t)(fraction * 256) : 0;
-    return steps - (steps >> 8);
+    const uint32_t all = 1u << bits;
+    const uint32_t steps = fraction > 1 ? all : fraction > 0 ? (uint32_t)(fraction * (float)all) : 0;
+    const uint32_t value = steps - (steps >> bits);
+    return value << (8 - bits) | value >> (2 * bits - 8);
 }
 
-static inline uint32_t as_pixel(struct spicemig_colour colour)
+static inline uint32_t as_pixel(struct spicemig_colour colour, unsigned green_bits)
 {
-    return as_byte(colour.alpha) << 24 | as_byte(colour.red) << 16 | as_byte(colour.green) << 8 |
-           as_byte(colour.blue);
+    return as_byte(colour.alpha, 8) << 24 | as_byte(colour.red, other_bits(green_bits)) << 16 |
+           as_byte(colour.green, green_bits) << 8 | as_byte(colour.blue, other_bits(green_bits));
 }
 
 static inline float weighted(const float parts[4], const float weights[4])
@@ -274,10 +287,10 @@ static struct spicemig_colour between_fractions(const struct spicemig_sampled *f
         across * down,
     };
     const struct spicemig_colour corners[4] = {
-        as_fractions(pixel(from, col, row)),
-        as_fractions(pixel(from, col + 1, row)),
-        as_fractions(pixel(from, col, row + 1)),
-        as_fractions(pixel(from, col + 1, row + 1)),
+        as_fractions(pixel(from, col, row), from->green_bits),
+        as_fractions(pixel(from, col + 1, row), from->green_bits),
+        as_fractions(pixel(from, col, row + 1), from->green_bits),
+        as_fractions(pixel(from, col + 1, row + 1), from->green_bits),
     };
     float parts[4][4];
 
@@ -311,7 +324,7 @@ static void fetch_fractions(struct spicemig_colour *restrict to, size_t count, c
     uint8_t pixels[4 * RUN];
     fetch(pixels, count, from, col, row);
     for (size_t index = 0; index < count; index++)
-        to[index] = as_fractions(spicemig_load(pixels + 4 * index));
+        to[index] = as_fractions(spicemig_load(pixels + 4 * index), from->green_bits);
 }
 
 /* What is masked out need not be read; pixman's hue and its like show whether it was. */
@@ -330,6 +343,7 @@ struct run {
     uint8_t *dst;
     size_t count;
     int64_t col, row;
+    unsigned green_bits;    /* at dst */
     uint32_t opaque;        /* or'ed to what is read at dst, and not written */
     const uint8_t *uniform; /* what a mask of one pixel has for every run; else NULL */
 };
@@ -367,7 +381,7 @@ static void combine_run_of_fractions(const struct run *run, struct spicemig_oper
     struct spicemig_colour colours[RUN], covered[RUN], result[RUN];
 
     for (size_t index = 0; index < run->count; index++)
-        result[index] = as_fractions(spicemig_load(run->dst + 4 * index) | run->opaque);
+        result[index] = as_fractions(spicemig_load(run->dst + 4 * index) | run->opaque, run->green_bits);
     fetch_fractions(colours, run->count, source, run->col, run->row);
     if (mask != NULL) {
         fetch_fractions(covered, run->count, mask, run->col, run->row);
@@ -379,7 +393,7 @@ static void combine_run_of_fractions(const struct run *run, struct spicemig_oper
     else
         operator.combine_fractions(result, colours, mask == NULL ? NULL : covered, run->count);
     for (size_t index = 0; index < run->count; index++)
-        spicemig_store(run->dst + 4 * index, as_pixel(result[index]) & ~run->opaque);
+        spicemig_store(run->dst + 4 * index, as_pixel(result[index], run->green_bits) & ~run->opaque);
 }
 
 /* Operators that need not know whether dst is opaque: pixman combines them with its fourth byte as it is. */
@@ -389,7 +403,7 @@ static int leaves_alpha_alone(unsigned number)
 }
 
 void spicemig_composite(uint8_t *dst, ptrdiff_t dst_stride, size_t rows, size_t cols, int dst_has_alpha,
-                        unsigned number, const struct spicemig_sampled *source,
+                        unsigned dst_green_bits, unsigned number, const struct spicemig_sampled *source,
                         const struct spicemig_sampled *mask, int by_parts)
 {
     const struct spicemig_operator operator = spicemig_operator_of(number);
@@ -409,6 +423,7 @@ void spicemig_composite(uint8_t *dst, ptrdiff_t dst_stride, size_t rows, size_t 
                 .count = cols - col < RUN ? cols - col : RUN,
                 .col = (int64_t)col,
                 .row = (int64_t)row,
+                .green_bits = dst_green_bits,
                 .opaque = raw ? 0 : OPAQUE,
                 .uniform = is_uniform ? uniform : NULL,
             };

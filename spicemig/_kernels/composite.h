@@ -24,6 +24,7 @@ enum spicemig_repeat {
  */
 struct spicemig_sampled {
     struct spicemig_image image;
+    unsigned green_bits; /* 8; or 5 or 6 if the pixels were 555 or 565 and have these bits again below */
     int bilinear;
     enum spicemig_repeat repeat;
     int32_t matrix[6];
@@ -35,13 +36,14 @@ struct spicemig_sampled {
  * those at dst. The operator has pixman's number, and is one that
  * spicemig_operator_of knows; others do nothing. by_parts: every part of a mask's
  * pixel counts for that part of the source. Without dst_has_alpha the surface is
- * opaque, and its fourth byte is what pixman leaves there.
+ * opaque, and its fourth byte is what pixman leaves there. dst_green_bits is as
+ * above; only operators that divide heed it, others leave the rounding to the caller.
  * The caller has checked that dst lies inside its buffer, which is not one of the
  * images'. Cannot fail. Equal to pixman, and to the reference in
  * devices/raster/reference_composite.py, byte by byte.
  */
 void spicemig_composite(uint8_t *dst, ptrdiff_t dst_stride, size_t rows, size_t cols, int dst_has_alpha,
-                        unsigned number, const struct spicemig_sampled *source,
+                        unsigned dst_green_bits, unsigned number, const struct spicemig_sampled *source,
                         const struct spicemig_sampled *mask, int by_parts);
 
 #endif

@@ -9,6 +9,14 @@
 /* Sizes and origins stay below this, so that no sum of products with a matrix leaves 64 bits. */
 #define PLACE_LIMIT (1LL << 24)
 
+static int known_bits(const char *argument, unsigned bits)
+{
+    if (bits == 5 || bits == 6 || bits == 8)
+        return 1;
+    PyErr_Format(PyExc_ValueError, "%s: green does not have %u bits in any format", argument, bits);
+    return 0;
+}
+
 /* Take one of the tuples apart. Its buffer, zero before, is to be released whatever the answer. */
 static int sampled(const char *argument, PyObject *tuple, Py_buffer *buffer, struct spicemig_sampled *from)
 {
@@ -21,8 +29,8 @@ static int sampled(const char *argument, PyObject *tuple, Py_buffer *buffer, str
         PyErr_Format(PyExc_TypeError, "%s: not a tuple", argument);
         return 0;
     }
-    if (!PyArg_ParseTuple(tuple, "y*LLLppI(iiiiii)LL:sampled", buffer, &area.stride, &area.cols, &area.rows,
-                          &has_alpha, &from->bilinear, &repeat, &from->matrix[0], &from->matrix[1],
+    if (!PyArg_ParseTuple(tuple, "y*LLLpIpI(iiiiii)LL:sampled", buffer, &area.stride, &area.cols, &area.rows,
+                          &has_alpha, &from->green_bits, &from->bilinear, &repeat, &from->matrix[0], &from->matrix[1],
                           &from->matrix[2], &from->matrix[3], &from->matrix[4], &from->matrix[5], &x, &y))
         return 0;
     if (!inside(argument, buffer, area))
@@ -36,6 +44,8 @@ static int sampled(const char *argument, PyObject *tuple, Py_buffer *buffer, str
         PyErr_Format(PyExc_ValueError, "%s: %u is not a way to repeat", argument, repeat);
         return 0;
     }
+    if (!known_bits(argument, from->green_bits))
+        return 0;
     from->image.pixels = buffer->buf;
     from->image.stride = (ptrdiff_t)area.stride;
     from->image.width = (int32_t)area.cols;
@@ -58,21 +68,22 @@ static int known_operator(unsigned number)
 }
 
 const char spicemig_composite_doc[] =
-    "composite(dst, dst_stride, left, top, cols, rows, dst_has_alpha, operator, source, mask, by_parts)\n--\n\n"
+    "composite(dst, dst_stride, left, top, cols, rows, dst_has_alpha, dst_green_bits, operator, source, "
+    "mask, by_parts)\n--\n\n"
     "Combine an image, through a mask unless that is None, with a rectangle of 32-bit pixels.\n\n"
-    "source and mask: (data, stride, width, height, has_alpha, bilinear, repeat, matrix, x, y)";
+    "source and mask: (data, stride, width, height, has_alpha, green_bits, bilinear, repeat, matrix, x, y)";
 
 PyObject *spicemig_edge_composite(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer dst = {0}, src = {0}, covered = {0};
     struct area to = {0};
     int dst_has_alpha, by_parts;
-    unsigned number;
+    unsigned number, dst_green_bits;
     PyObject *source_tuple, *mask_tuple, *result = NULL;
     struct spicemig_sampled source, mask;
 
-    if (!PyArg_ParseTuple(args, "w*LLLLLpIOOp:composite", &dst, &to.stride, &to.left, &to.top, &to.cols, &to.rows,
-                          &dst_has_alpha, &number, &source_tuple, &mask_tuple, &by_parts))
+    if (!PyArg_ParseTuple(args, "w*LLLLLpIIOOp:composite", &dst, &to.stride, &to.left, &to.top, &to.cols, &to.rows,
+                          &dst_has_alpha, &dst_green_bits, &number, &source_tuple, &mask_tuple, &by_parts))
         return NULL;
     const int has_mask = mask_tuple != Py_None;
     if (!inside("dst", &dst, to))
@@ -81,7 +92,7 @@ PyObject *spicemig_edge_composite(PyObject *Py_UNUSED(module), PyObject *args)
         outside("dst");
         goto exit;
     }
-    if (!known_operator(number) || !sampled("source", source_tuple, &src, &source))
+    if (!known_bits("dst", dst_green_bits) || !known_operator(number) || !sampled("source", source_tuple, &src, &source))
         goto exit;
     if (has_mask && !sampled("mask", mask_tuple, &covered, &mask))
         goto exit;
@@ -89,7 +100,7 @@ PyObject *spicemig_edge_composite(PyObject *Py_UNUSED(module), PyObject *args)
         goto exit;
     PyThreadState *state = released(to.rows, to.cols);
     spicemig_composite(first_pixel(&dst, to), (ptrdiff_t)to.stride, (size_t)to.rows, (size_t)to.cols,
-                       dst_has_alpha, number, &source, has_mask ? &mask : NULL, by_parts);
+                       dst_has_alpha, dst_green_bits, number, &source, has_mask ? &mask : NULL, by_parts);
     taken_back(state);
     result = Py_NewRef(Py_None);
 exit:

@@ -34,6 +34,8 @@ _SIGN, _TWO_32 = 1 << 31, 1 << 32
 _BILINEAR = {0: False, 1: True, 2: True, 3: False, 4: True}
 _UNKNOWN_FILTER = 7
 
+_GREEN_BITS: dict[int, int] = {SurfaceFormat.RGB555: 5, SurfaceFormat.RGB565: 6}
+
 INDEXED = frozenset(
     (
         BitmapFormat.BIT1_LE,
@@ -98,6 +100,7 @@ def combine(
             box.cols,
             box.rows,
             dst_has_alpha,
+            _green_bits(surface.format),
             operator,
             source.arguments(dx, dy),
             None if mask is None else mask.arguments(dx, dy),
@@ -177,7 +180,14 @@ def _sampled(
         raise ValueError(f"filter {filter} needs a kernel")
     alpha = not opaque and keeps_alpha(image, surface, surfaces)
     matrix = IDENTITY if transform is None else _matrix(transform)
-    return Sampled(pixels, alpha, origin.x, origin.y, matrix, _BILINEAR[filter], repeat, by_parts)
+    format = surface.format if image.surface is None else surfaces[image.surface].format
+    bilinear, bits = _BILINEAR[filter], _green_bits(format)
+    return Sampled(pixels, alpha, origin.x, origin.y, matrix, bilinear, repeat, bits, by_parts)
+
+
+def _green_bits(format: int) -> int:
+    """How many bits of a pixel's green count on a surface of this format."""
+    return _GREEN_BITS.get(format, 8)
 
 
 def keeps_alpha(image: DeviceImage, surface: Surface, surfaces: Mapping[int, Surface]) -> bool:

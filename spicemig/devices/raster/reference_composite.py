@@ -42,6 +42,12 @@ def repeated(at: int, size: int, repeat: int) -> int | None:
     return None
 
 
+def known_bits(argument: str, bits: int) -> None:
+    """Raise unless there is a format whose green has so many bits."""
+    if bits not in (5, 6, 8):
+        raise ValueError(f"{argument}: green does not have {bits} bits in any format")
+
+
 @dataclass(slots=True)
 class Reader:
     """An image and how it is read; the fields are what the kernel is given."""
@@ -51,6 +57,7 @@ class Reader:
     width: int
     height: int
     has_alpha: bool
+    green_bits: int
     bilinear: bool
     repeat: int
     matrix: Sequence[int]
@@ -67,6 +74,7 @@ class Reader:
             raise ValueError(f"{argument}: its size or origin is not possible")
         if not REPEAT_NONE <= reader.repeat <= REFLECT:
             raise ValueError(f"{argument}: {reader.repeat} is not a way to repeat")
+        known_bits(argument, reader.green_bits)
         return reader
 
     def pixel(self, col: int, row: int) -> Pixel:
@@ -125,10 +133,10 @@ class Reader:
     def sample_fractions(self, col: int, row: int) -> reference_fractions.Colour:
         """The same in fractions of 1; between pixels, weights have 16 bits."""
         if not self.interpolates:
-            return reference_fractions.colour(self.sample(col, row))
+            return reference_fractions.colour(self.sample(col, row), self.green_bits)
         x, y = self.place(col, row)
         left, top = x - HALF, y - HALF
-        return reference_fractions.between(self.corners(left, top), left % ONE, top % ONE)
+        return reference_fractions.between(self.corners(left, top), left % ONE, top % ONE, self.green_bits)
 
 
 def times(one: int, other: int) -> int:
@@ -223,6 +231,7 @@ def composite(
     cols: int,
     rows: int,
     dst_has_alpha: bool,
+    dst_green_bits: int,
     operator: int,
     source: tuple[Any, ...],
     mask: tuple[Any, ...] | None,
@@ -231,16 +240,19 @@ def composite(
     """
     Combine an image, through a mask if there is one, with a rectangle of ``dst``.
 
-    ``source`` and ``mask`` are (data, stride, width, height, has_alpha, bilinear, repeat,
-    matrix, x, y): pixel (col, row) of the rectangle has its centre at
+    ``source`` and ``mask`` are (data, stride, width, height, has_alpha, green_bits, bilinear,
+    repeat, matrix, x, y): pixel (col, row) of the rectangle has its centre at
     matrix * (x + col + 1/2, y + row + 1/2, 1) of the image, in 16.16 fixed point.
     ``by_parts``: each part of the mask's pixel counts for that part of the source. Of
-    a surface without alpha the fourth byte becomes what pixman leaves there.
+    a surface without alpha the fourth byte becomes what pixman leaves there. Green has 8
+    bits, or 5 or 6 (red and blue 5 then) in pixels that were 555 or 565 and have these
+    bits again below; only operators that divide heed that.
     """
     to = _bytes(dst)
     _inside("dst", len(to), dst_stride, left, top, cols, rows)
     if max(cols, rows) > PLACE_LIMIT:
         raise ValueError("dst: the rectangle does not lie inside the buffer")
+    known_bits("dst", dst_green_bits)
     known = operator in COVERING or operator in BLENDING or operator in reference_fractions.OPERATORS
     if not known:
         raise ValueError(f"operator: {operator} is not known")
@@ -255,12 +267,19 @@ def composite(
         for col in range(cols):
             start = (top + row) * dst_stride + (left + col) * 4
             below = bytes(to[start : start + 4]) if raw else bytes(to[start : start + 3]) + b"\xff"
-            result = draw(operator, reader, cover, col, row, below, by_parts)
+            result = draw(operator, reader, cover, col, row, below, by_parts, dst_green_bits)
             to[start : start + 4] = result if raw else result[:3] + b"\0"
 
 
 def _pixel(
-    operator: int, reader: Reader, cover: Reader | None, col: int, row: int, below: bytes, by_parts: bool
+    operator: int,
+    reader: Reader,
+    cover: Reader | None,
+    col: int,
+    row: int,
+    below: bytes,
+    by_parts: bool,
+    bits: int,
 ) -> bytes:
     mask = None if cover is None else cover.sample(col, row)
     source, alphas = masked(reader.sample(col, row), mask, by_parts)
@@ -268,10 +287,19 @@ def _pixel(
 
 
 def _fractions(
-    operator: int, reader: Reader, cover: Reader | None, col: int, row: int, below: bytes, by_parts: bool
+    operator: int,
+    reader: Reader,
+    cover: Reader | None,
+    col: int,
+    row: int,
+    below: bytes,
+    by_parts: bool,
+    bits: int,
 ) -> bytes:
     mask = None if cover is None else cover.sample_fractions(col, row)
     source = reader.sample_fractions(col, row)
     if mask is not None and not any(mask) and not reader.reads_all:
         source = [reference_fractions.ZERO] * 4
-    return reference_fractions.combined(operator, source, mask, reference_fractions.colour(below), by_parts)
+    return reference_fractions.combined(
+        operator, source, mask, reference_fractions.colour(below, bits), by_parts, bits
+    )

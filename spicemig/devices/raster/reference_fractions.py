@@ -53,25 +53,37 @@ class Single(float):
 Colour = Sequence[Single]
 
 ZERO, ONE = Single(0), Single(1)
-_OF_BYTE = ONE / 255
 
 
-def colour(pixel: Sequence[int]) -> Colour:
-    """A pixel in fractions."""
-    return [Single(part) * _OF_BYTE for part in pixel]
+def bits_of(green_bits: int) -> tuple[int, int, int, int]:
+    """How many bits the parts of a pixel have whose green has so many."""
+    others = 8 if green_bits == 8 else 5
+    return others, green_bits, others, 8
 
 
-def as_byte(fraction: float) -> int:
-    """Of 256 equal steps between 0 and 1, the last one has no number of its own."""
-    steps = int(min(max(fraction, 0), 1) * 256)
-    return steps - (steps >> 8)
+def colour(pixel: Sequence[int], green_bits: int) -> Colour:
+    """A pixel in fractions; of its parts only the upper bits count."""
+    parts = zip(pixel, bits_of(green_bits), strict=True)
+    return [Single(part >> 8 - bits) * (ONE / ((1 << bits) - 1)) for part, bits in parts]
 
 
-def between(corners: Sequence[Sequence[int]], across: int, down: int) -> Colour:
+def as_pixel(colour: Sequence[float], green_bits: int) -> bytes:
+    """A colour as a pixel; few bits come again below."""
+    return bytes(as_byte(part, bits) for part, bits in zip(colour, bits_of(green_bits), strict=True))
+
+
+def as_byte(fraction: float, bits: int) -> int:
+    """Of the equal steps between 0 and 1, the last one has no number of its own."""
+    steps = int(min(max(fraction, 0), 1) * (1 << bits))
+    value = steps - (steps >> bits)
+    return value << 8 - bits | value >> 2 * bits - 8
+
+
+def between(corners: Sequence[Sequence[int]], across: int, down: int, green_bits: int) -> Colour:
     """Four pixels as one colour; the weights are in 65536ths."""
     x, y = Single(across) / 65536, Single(down) / 65536
     weights = ((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y)
-    colours = [colour(corner) for corner in corners]
+    colours = [colour(corner, green_bits) for corner in corners]
     result = []
     for part in range(4):
         parts = [one[part] * weight for one, weight in zip(colours, weights, strict=True)]
@@ -224,11 +236,13 @@ MIXING: dict[int, Mixed] = {
 OPERATORS = {*COVERING, *BLENDING, *MIXING}
 
 
-def combined(operator: int, source: Colour, mask: Colour | None, below: Colour, by_parts: bool) -> bytes:
-    """One pixel."""
+def combined(
+    operator: int, source: Colour, mask: Colour | None, below: Colour, by_parts: bool, green_bits: int
+) -> bytes:
+    """One pixel, of a surface whose green has so many bits."""
     if operator in MIXING:
         result = below if mask is not None and by_parts else _mixed(operator, source, mask, below)
-        return bytes(as_byte(part) for part in result)
+        return as_pixel(result, green_bits)
     whole = [ONE] * 4 if mask is None else mask if by_parts else [mask[3]] * 4
     da = below[3]
     result = []
@@ -241,7 +255,7 @@ def combined(operator: int, source: Colour, mask: Colour | None, below: Colour, 
             result.append(da + sa - da * sa)
         else:
             result.append((1 - sa) * d + (1 - da) * s + BLENDING[operator](sa, s, da, d))
-    return bytes(as_byte(part) for part in result)
+    return as_pixel(result, green_bits)
 
 
 def _mixed(operator: int, source: Colour, mask: Colour | None, below: Colour) -> Colour:

@@ -40,6 +40,7 @@ class Sampled:
     matrix: tuple[int, ...] = IDENTITY
     bilinear: bool = False
     repeat: int = REPEAT_NONE
+    green_bits: int = 8  # 5 or 6 if the pixels were 555 or 565
     by_parts: bool = False  # as a mask: it has an alpha for each part of a pixel
 
     def arguments(self, dx: int, dy: int) -> tuple[Any, ...]:
@@ -51,6 +52,7 @@ class Sampled:
             pixels.width,
             pixels.height,
             self.has_alpha,
+            self.green_bits,
             self.bilinear,
             self.repeat,
             self.matrix,
