@@ -134,7 +134,7 @@ async def _run(parsed: argparse.Namespace) -> None:
 def main() -> None:
     """Show traces, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--compression", default="lz4", choices=("off", "lz4"))
+    parser.add_argument("--compression", default="lz4", choices=("off", "lz4", "quic"))
     parser.add_argument("traces", nargs="+", type=Path)
     parsed = parser.parse_args()
 

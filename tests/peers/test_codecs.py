@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Images in our encodings, shown by spice-gtk."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+
+from spicemig.codecs import encoders
+from spicemig.codecs.pixels import Pixels, row_bytes
+from spicemig.devices.drawables import DeviceImage
+from spicemig.wire.declare import Placeholder
+from spicemig.wire.drawing import DrawBase, Rect
+from spicemig.wire.enums import BitmapFormat, Ropd
+from spicemig.wire.messages import display
+from tests.peers.harness import PeersTestCase
+from tests.peers.studio import Studio, first_difference
+
+WIDTH, HEIGHT = 160, 120
+SIZES = ((WIDTH, HEIGHT), (1, 40), (40, 1), (2, 17), (33, 20), (129, 100))
+FORMATS = (BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA)
+
+
+def steps(dice: random.Random, size: int) -> bytes:
+    """Bytes that change slowly."""
+    value, data = 0, bytearray()
+    for _byte in range(size):
+        value = value + dice.choice((-1, 0, 0, 1)) & 255
+        data.append(value)
+    return bytes(data)
+
+
+def contents(dice: random.Random, format: int, width: int, height: int) -> list[bytes]:
+    """Rows of steps, of runs, of lines that repeat, and of noise with runs in it."""
+    stride = row_bytes(format, width)
+    pixel = stride // width
+    few = [dice.randbytes(pixel) for _colour in range(3)]
+    runs = b"".join(dice.choice(few) * dice.choice((1, 2, 9, 70)) for _run in range(width * height))
+    line = b"".join(dice.choice(few) for _pixel in range(width))
+    mixed = b"".join(dice.randbytes(pixel) * dice.choice((1, 1, 30)) for _run in range(width * height))
+    size = stride * height
+    return [steps(dice, size), runs[:size], line * height, mixed[:size]]
+
+
+def drawing(format: int, width: int, height: int, data: bytes, top_down: bool) -> Any:
+    """A message that shows an image at the top left."""
+    image = DeviceImage(width, height, format, row_bytes(format, width), data, top_down)
+    area = Rect(0, 0, height, width)
+    return display.DrawCopy(DrawBase(0, area), Placeholder(image), area, int(Ropd.OP_PUT))
+
+
+class CodecTests(PeersTestCase):
+    """Stock clients see the pixels that were encoded."""
+
+    async def show(self, name: str) -> None:
+        """Images of all formats in a mode; each must go out in the encoding of this name, or be larger so."""
+        tried: Counter[str] = Counter()
+
+        def counted(pixels: Pixels) -> Any:
+            tried[name] += 1
+            return encoder.encode(pixels)
+
+        encoder = encoders.ENCODERS[name]
+        self.patch(encoders, "ENCODERS", {**encoders.ENCODERS, name: replace(encoder, encode=counted)})
+        studio = Studio(name, WIDTH, HEIGHT)
+        self.addCleanup(lambda: ensureDeferred(studio.close()))
+        await studio.open(await self.gtk())
+        dice, drawn = random.Random(name), 0
+        for format in FORMATS:
+            for width, height in SIZES:
+                for data in contents(dice, format, width, height):
+                    studio.draw(drawing(format, width, height, data, dice.random() < 0.5))
+                    drawn += len(data) >= 64
+                    if not await studio.equal():
+                        told = first_difference(studio.ours(), await studio.theirs(self.directory))
+                        self.fail(f"{format.name} {width}x{height}: {told}")
+        self.assertGreaterEqual(tried[name], drawn)
+
+    async def test_quic(self) -> None:
+        """QUIC."""
+        await self.show("quic")
