@@ -33,14 +33,13 @@ struct spicemig_inside spicemig_inside(int64_t x, int64_t step, size_t count, in
 
 /* One pixel as four numbers of 32 bits. The pixels at both sides are read at once. */
 static inline __m128i between(const uint8_t *above, const uint8_t *below, __m128i weight_above,
-                              __m128i weight_below, uint32_t weight)
+                              __m128i weight_below, __m128i weights)
 {
     const __m128i zero = _mm_setzero_si128();
     const __m128i top = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(const void *)above), zero);
     const __m128i bottom = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(const void *)below), zero);
     const __m128i sums = _mm_add_epi16(_mm_mullo_epi16(top, weight_above), _mm_mullo_epi16(bottom, weight_below));
     const __m128i pairs = _mm_unpacklo_epi16(sums, _mm_srli_si128(sums, 8));
-    const __m128i weights = _mm_set1_epi32((int)(weight << 16 | (SPICEMIG_WHOLE - weight)));
 
     return _mm_srli_epi32(_mm_madd_epi16(pairs, weights), 14);
 }
@@ -50,17 +49,31 @@ void spicemig_interpolate(uint8_t *restrict dst, size_t count, const struct spic
 {
     const __m128i weight_above = _mm_set1_epi16((short)rows->weight_above);
     const __m128i weight_below = _mm_set1_epi16((short)rows->weight_below);
-    const __m128i alpha = _mm_set1_epi32((int)opaque);
+    const __m128i alpha = _mm_set1_epi32((int)opaque), whole = _mm_set1_epi32(SPICEMIG_WHOLE);
+    const uint32_t first = (uint32_t)x, more = (uint32_t)step;
+    __m128i places = _mm_set_epi32((int)(first + 3 * more), (int)(first + 2 * more), (int)(first + more), (int)first);
+    const __m128i four_steps = _mm_set1_epi32((int)(4 * more));
 
     for (size_t done = 0; done < count; done += 4) {
-        __m128i made[4];
-        for (int index = 0; index < 4; index++) {
-            const int64_t at = 4 * (x >> 16);
-            made[index] = between(rows->above + at, rows->below + at, weight_above, weight_below,
-                                  (uint32_t)spicemig_weight(x));
-            if (done + (size_t)index + 1 < count)
-                x += step;
-        }
+        /* as spicemig_weight(), for four: the second's in the upper half of 32 bits, the first's in the lower one */
+        const __m128i second = _mm_and_si128(_mm_srli_epi32(places, 9), _mm_set1_epi32(SPICEMIG_WHOLE - 1));
+        const __m128i weights = _mm_or_si128(_mm_slli_epi32(second, 16), _mm_sub_epi32(whole, second));
+        const size_t left = count - done;
+        /* there is nothing to read behind the last */
+        const int64_t at[4] = {x >> 16, (left > 1 ? x + step : x) >> 16, (left > 2 ? x + 2 * step : x) >> 16,
+                               (left > 3 ? x + 3 * step : x) >> 16};
+        const __m128i made[4] = {
+            between(rows->above + 4 * at[0], rows->below + 4 * at[0], weight_above, weight_below,
+                    _mm_shuffle_epi32(weights, 0x00)),
+            between(rows->above + 4 * at[1], rows->below + 4 * at[1], weight_above, weight_below,
+                    _mm_shuffle_epi32(weights, 0x55)),
+            between(rows->above + 4 * at[2], rows->below + 4 * at[2], weight_above, weight_below,
+                    _mm_shuffle_epi32(weights, 0xaa)),
+            between(rows->above + 4 * at[3], rows->below + 4 * at[3], weight_above, weight_below,
+                    _mm_shuffle_epi32(weights, 0xff)),
+        };
+        x += 4 * step;
+        places = _mm_add_epi32(places, four_steps);
         const __m128i four = _mm_or_si128(
             _mm_packus_epi16(_mm_packs_epi32(made[0], made[1]), _mm_packs_epi32(made[2], made[3])), alpha);
         if (count - done >= 4) {
