@@ -112,10 +112,14 @@ class Commands:
     The commands of one seed, on ``surfaces`` by id; 0 is the primary.
 
     ``command(number)`` makes the message with this number; ``operation`` decides which.
+    Without ``fourth_bytes``, no image has a fourth byte of its pixels that LZ and QUIC lose.
     """
 
-    def __init__(self, seed: int | str, width: int = 160, height: int = 120) -> None:
+    def __init__(
+        self, seed: int | str, width: int = 160, height: int = 120, *, fourth_bytes: bool = True
+    ) -> None:
         self.seed = seed
+        self.fourth_bytes = fourth_bytes
         self.surfaces = {
             0: SurfaceKind(width, height, SurfaceFormat.XRGB32),
             1: SurfaceKind(96, 80, SurfaceFormat.ARGB32),
@@ -233,6 +237,8 @@ class Commands:
             format = pick.choice(_BITMAPS)
             if self.odd(40):
                 format = pick.choice((BitmapFormat.BIT1_LE, BitmapFormat.BIT4_LE))
+            if format == BitmapFormat.BIT16 and not self._fourth_byte_comes(keep):
+                format = BitmapFormat.BIT24
         depth = _DEPTHS[BitmapFormat(format)]
         stride = (width * depth + 7) // 8
         if pick.random() < 0.5:
@@ -240,6 +246,8 @@ class Commands:
         data = self.data(stride, height, depth, plain)
         if format == BitmapFormat.RGBA:
             data = _premultiplied(data, stride * height)
+        if format == BitmapFormat.BIT32 and not self.fourth_bytes:
+            data = _without_fourth_bytes(data, width, height, stride)
         palette = tuple(pick.getrandbits(24) for _ in range(_PALETTES.get(BitmapFormat(format), 0)))
         return DeviceImage(
             width,
@@ -251,6 +259,11 @@ class Commands:
             palette=palette,
             palette_id=pick.getrandbits(40) | 1 if palette and keep else 0,
         )
+
+    def _fourth_byte_comes(self, keep: bool) -> bool:
+        """Whether clients make the same fourth byte of a 16-bit image, compressed or not, or need none."""
+        narrow = SurfaceFormat.RGB555, SurfaceFormat.RGB565
+        return self.fourth_bytes or (not keep and self.surfaces[self._target].format in narrow)
 
     def kept(self, number: int) -> DeviceImage:
         """One of the images that have an id."""
@@ -541,6 +554,14 @@ class Commands:
         x = min(kind.width - (box.right - box.left), max(0, box.left + pick.randint(-40, 40)))
         y = min(kind.height - (box.bottom - box.top), max(0, box.top + pick.randint(-40, 40)))
         return display.CopyBits(self.base(box), Point(x, y))
+
+
+def _without_fourth_bytes(data: bytes, width: int, height: int, stride: int) -> bytes:
+    """32-bit pixels with 0 in the byte that is no colour."""
+    cleared = bytearray(data)
+    for row in range(0, stride * height, stride):
+        cleared[row + 3 : row + 4 * width : 4] = bytes(width)
+    return bytes(cleared)
 
 
 def _premultiplied(data: bytes, size: int) -> bytes:
