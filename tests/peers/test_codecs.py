@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.peers.studio import Studio, first_difference
 WIDTH, HEIGHT = 160, 120
 SIZES = ((WIDTH, HEIGHT), (1, 40), (40, 1), (2, 17), (33, 20), (129, 100))
 FORMATS = (BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA)
+INDEXED = {BitmapFormat.BIT1_BE: 2, BitmapFormat.BIT4_BE: 16, BitmapFormat.BIT8: 256}
 
 
 def steps(dice: random.Random, size: int) -> bytes:
@@ -37,7 +39,7 @@ def steps(dice: random.Random, size: int) -> bytes:
 def contents(dice: random.Random, format: int, width: int, height: int) -> list[bytes]:
     """Rows of steps, of runs, of lines that repeat, and of noise with runs in it."""
     stride = row_bytes(format, width)
-    pixel = stride // width
+    pixel = max(1, stride // width)
     few = [dice.randbytes(pixel) for _colour in range(3)]
     runs = b"".join(dice.choice(few) * dice.choice((1, 2, 9, 70)) for _run in range(width * height))
     line = b"".join(dice.choice(few) for _pixel in range(width))
@@ -48,7 +50,9 @@ def contents(dice: random.Random, format: int, width: int, height: int) -> list[
 
 def drawing(format: int, width: int, height: int, data: bytes, top_down: bool) -> Any:
     """A message that shows an image at the top left."""
-    image = DeviceImage(width, height, format, row_bytes(format, width), data, top_down)
+    palette = tuple(random.Random(format).choices(range(1 << 24), k=INDEXED.get(BitmapFormat(format), 0)))
+    stride = row_bytes(format, width)
+    image = DeviceImage(width, height, format, stride, data, top_down, palette=palette)
     area = Rect(0, 0, height, width)
     return display.DrawCopy(DrawBase(0, area), Placeholder(image), area, int(Ropd.OP_PUT))
 
@@ -56,8 +60,8 @@ def drawing(format: int, width: int, height: int, data: bytes, top_down: bool) -
 class CodecTests(PeersTestCase):
     """Stock clients see the pixels that were encoded."""
 
-    async def show(self, name: str) -> None:
-        """Images of all formats in a mode; each must go out in the encoding of this name, or be larger so."""
+    async def show(self, mode: str, name: str, formats: Iterable[int] = FORMATS) -> None:
+        """Images of formats in a mode; each must go out in the encoding of this name, or be larger so."""
         tried: Counter[str] = Counter()
 
         def counted(pixels: Pixels) -> Any:
@@ -66,20 +70,28 @@ class CodecTests(PeersTestCase):
 
         encoder = encoders.ENCODERS[name]
         self.patch(encoders, "ENCODERS", {**encoders.ENCODERS, name: replace(encoder, encode=counted)})
-        studio = Studio(name, WIDTH, HEIGHT)
+        studio = Studio(mode, WIDTH, HEIGHT)
         self.addCleanup(lambda: ensureDeferred(studio.close()))
         await studio.open(await self.gtk())
         dice, drawn = random.Random(name), 0
-        for format in FORMATS:
+        for format in formats:
             for width, height in SIZES:
                 for data in contents(dice, format, width, height):
                     studio.draw(drawing(format, width, height, data, dice.random() < 0.5))
                     drawn += len(data) >= 64
                     if not await studio.equal():
                         told = first_difference(studio.ours(), await studio.theirs(self.directory))
-                        self.fail(f"{format.name} {width}x{height}: {told}")
+                        self.fail(f"{BitmapFormat(format).name} {width}x{height}: {told}")
         self.assertGreaterEqual(tried[name], drawn)
 
     async def test_quic(self) -> None:
         """QUIC."""
-        await self.show("quic")
+        await self.show("quic", "quic")
+
+    async def test_lz(self) -> None:
+        """LZ."""
+        await self.show("lz", "lz", (*FORMATS, BitmapFormat.BIT8_A))
+
+    async def test_lz_indexed(self) -> None:
+        """LZ of palette indexes."""
+        await self.show("lz", "lz_palette", INDEXED)
