@@ -431,7 +431,6 @@ class DisplayCore(ChannelCore):
 
 def bands(surface: Any, rect: Rect) -> Iterator[Band]:
     """A part of a surface as drawings of a bounded size; the pixels are copied."""
-    format = BitmapFormat.RGBA if surface.format in ALPHA_SURFACES else BitmapFormat.BIT32
     pixels, stride = memoryview(surface.pixels), surface.stride
     width = rect.right - rect.left
     if width <= 0:
@@ -444,6 +443,9 @@ def bands(surface: Any, rect: Rect) -> Iterator[Band]:
         else:
             starts = range(top * stride + rect.left * PIXEL_BYTES, bottom * stride, stride)
             data = b"".join(pixels[start : start + width * PIXEL_BYTES] for start in starts)
+        # codecs drop the fourth byte of plain pixels, which is seen where they come to a surface with alpha
+        plain = surface.format not in ALPHA_SURFACES and (surface.id == PRIMARY or not any(data[3::4]))
+        format = BitmapFormat.BIT32 if plain else BitmapFormat.RGBA
         rows = bottom - top
         if surface.format in SCALED_ONLY:
             width_bytes = width * PIXEL_BYTES

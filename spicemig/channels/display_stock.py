@@ -129,11 +129,9 @@ def _has_colours_for(image: Any, target: Any) -> bool:
     """
     Whether a palette makes the same of an image there as here.
 
-    Clients do not check indexes, and keep what the colours are on the first surface.
+    Clients do not check indexes, and give colours other bits of alpha with each codec.
     """
-    if target.format != SurfaceFormat.XRGB32 and (
-        target.format != SurfaceFormat.ARGB32 or image.flags & ImageFlags.CACHE_ME
-    ):
+    if target.format != SurfaceFormat.XRGB32:
         return False
     colours = len(image.palette)
     if image.format == BitmapFormat.BIT8:
