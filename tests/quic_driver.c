@@ -39,7 +39,8 @@ struct image {
 /* Noise, steps or runs, of all types; the bytes that are not coded are 0. */
 static struct image random_image(void)
 {
-    struct image image = {.type = 1 + roll(5), .width = 1 + (roll(9) ? roll(40) : roll(5000)), .height = 1 + roll(12)};
+    struct image image = {
+        .type = 1 + roll(5), .width = 1 + (roll(9) ? roll(40) : roll(5000)), .height = 1 + roll(12)};
     const size_t step = spicemig_quic_pixel_bytes(image.type), tight = image.width * step;
     const unsigned kind = roll(4);
     uint8_t last = 0;
@@ -107,7 +108,8 @@ static int round_trip(struct image image, const uint8_t *words, size_t count, in
     same = decoded(back, words, count) == image.height;
     for (size_t row = 0; same && row < image.height; row++) {
         const size_t other = bottom_up ? image.height - 1 - row : row;
-        same = memcmp(back.pixels + row * (size_t)image.stride, image.pixels + other * (size_t)image.stride, tight) == 0;
+        same = memcmp(back.pixels + row * (size_t)image.stride, image.pixels + other * (size_t)image.stride,
+                      tight) == 0;
     }
     if (same && count && decoded(back, words, count - 1) == image.height)
         same = 0; /* the last word is always needed */

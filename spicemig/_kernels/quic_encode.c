@@ -2,9 +2,10 @@
 /*
  * spicemig/_kernels/quic_encode.c: see quic.h.
  *
- * Whatever does not depend on earlier symbols is made for a whole row at once, in
- * loops that compilers turn into vector code: pixels taken apart, symbols, and
- * where runs begin. What is left for the loop over pixels is to look up codes.
+ * Whatever does not depend on earlier symbols is made for many pixels at once, in
+ * loops that compilers turn into vector code: pixels taken apart, where runs begin,
+ * and the symbols between runs. What is left for the loop over pixels is to look up
+ * codes. Areas of one colour cost little more than to read them.
  */
 #include "quic_model.h"
 
@@ -60,7 +61,9 @@ static void take_apart(struct spicemig_quic *coder, const uint8_t *src)
     }
 }
 
-#define FOLDED_BYTES 64 /* at a time; lines have room for so many behind their last pixel */
+/* Symbols are made so many at a time; lines have room for as many behind their last pixel. */
+#define FEW_BYTES 16
+#define MANY_BYTES 64
 
 QUIC_INLINE uint8_t folded(unsigned difference, unsigned depth)
 {
@@ -71,9 +74,9 @@ QUIC_INLINE uint8_t folded(unsigned difference, unsigned depth)
 }
 
 QUIC_INLINE void fold_some(uint8_t *restrict symbols, const uint8_t *row, const uint8_t *left, const uint8_t *up,
-                           unsigned depth)
+                           size_t bytes, unsigned depth)
 {
-    for (size_t byte = 0; byte < FOLDED_BYTES; byte++) {
+    for (size_t byte = 0; byte < bytes; byte++) {
         const uint8_t foretold = (uint8_t)((left[byte] & up[byte]) + ((left[byte] ^ up[byte]) >> 1));
         symbols[byte] = folded((uint8_t)(row[byte] - foretold), depth);
     }
@@ -87,15 +90,20 @@ QUIC_INLINE size_t fold(struct quic_part *part, size_t start, size_t end, int fi
                         unsigned depth)
 {
     const size_t step = quic_step(components);
-    const uint8_t *row = part->row, *above = part->above;
+    const uint8_t *row = part->row, *left = row - step, *up = first ? left : part->above;
+    uint8_t *fresh = part->fresh;
     size_t byte = start * step;
 
-    for (; byte < end * step; byte += FOLDED_BYTES)
-        fold_some(part->fresh + byte, row + byte, row + byte - step, first ? row + byte - step : above + byte,
-                  depth);
+    if (end - start <= FEW_BYTES / step) {
+        fold_some(fresh + byte, row + byte, left + byte, up + byte, FEW_BYTES, depth);
+        byte += FEW_BYTES;
+    } else {
+        for (; byte < end * step; byte += MANY_BYTES)
+            fold_some(fresh + byte, row + byte, left + byte, up + byte, MANY_BYTES, depth);
+    }
     if (start == 0)
         for (size_t index = 0; index < step; index++)
-            part->fresh[index] = folded((uint8_t)(row[index] - (first ? 0 : above[index])), depth);
+            fresh[index] = folded((uint8_t)(row[index] - (first ? 0 : up[index])), depth);
     return byte / step;
 }
 
@@ -238,6 +246,18 @@ static void encode_row(struct spicemig_quic *coder, struct writer *writer)
     coder->rows++;
 }
 
+/* Have the next row fetched while this one is coded. */
+static void expect(const uint8_t *src, size_t bytes)
+{
+#if defined(__GNUC__)
+    for (size_t byte = 0; byte < bytes; byte += 64)
+        __builtin_prefetch(src + byte);
+#else
+    (void)src;
+    (void)bytes;
+#endif
+}
+
 size_t spicemig_quic_row_bytes(unsigned type, size_t width)
 {
     /* a pixel takes a code for each symbol, and for each part an empty run or a longer one's share */
@@ -257,6 +277,8 @@ size_t spicemig_quic_encode(struct spicemig_quic *coder, const uint8_t *src, ptr
 
     for (row = 0; row < rows && room - (size_t)(writer.at - out) >= row_bytes; row++) {
         take_apart(coder, src + (ptrdiff_t)row * stride);
+        if (row + 1 < rows)
+            expect(src + (ptrdiff_t)(row + 1) * stride, coder->width * spicemig_quic_pixel_bytes(coder->type));
         encode_row(coder, &writer);
     }
     coder->bits = writer.bits;
