@@ -7,9 +7,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from spicemig.channels.display import DisplayCore
 from spicemig.channels.display_stock import TERNARY_CODES, is_drawn_alike
+from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.devices.drawables import Batch, DeviceImage
 from spicemig.devices.surfaces import Surface
+from spicemig.session.settings import SessionSettings
+from spicemig.testing.channels import framed
+from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.declare import Placeholder
 from spicemig.wire.drawing import (
     Brush,
@@ -40,7 +45,7 @@ from spicemig.wire.enums import (
     StringFlags,
     SurfaceFormat,
 )
-from spicemig.wire.messages import display
+from spicemig.wire.messages import base, display
 
 SIDE = 8
 ALL = Rect(0, 0, SIDE, SIDE)
@@ -188,3 +193,38 @@ class StockTests(SynchronousTestCase):
         kept = image(id=5, flags=int(ImageFlags.CACHE_ME))
         letter = text(RasterGlyphA1, StringFlags.RASTER_A1, pattern(kept))
         self.pixels(composite(shown(1), half), composite(kept, half), letter)
+
+
+class OldClientTests(SynchronousTestCase):
+    """A client that does not know all kinds of surfaces and drawings gets pixels."""
+
+    def owed(self, *caps: DisplayCap) -> list[int]:
+        """The surfaces of which pixels are owed after something was composed through one of alpha."""
+        core = DisplayCore(
+            pixmap_cache=PixmapCache(),
+            settings=SessionSettings(image_compression="off"),
+            caps=frozenset(caps),
+        )
+        core.start(0.0)
+        for message in (display.Init(1, 1 << 20, 1, 0), base.AckSync(1)):
+            list(core.receive(framed(message)))
+        core.surface_created(Surface(0, SIDE, SIDE), primary=True)
+        core.surface_created(Surface(2, SIDE, SIDE, SurfaceFormat.A8))
+        message = composite(image())
+        message.flags |= CompositeFlags.HAS_MASK
+        message.mask_bitmap = Placeholder(shown(2))
+        core.drawables(Batch.of([message, composite(image(), surface=2)]))
+        core.data_to_send()
+        return list(core.take_owed())
+
+    def test_knows_all(self) -> None:
+        """Who knows all is owed nothing."""
+        self.assertEqual(self.owed(DisplayCap.COMPOSITE, DisplayCap.A8_SURFACE), [])
+
+    def test_without_composite(self) -> None:
+        """Without composition, both surfaces come as pixels."""
+        self.assertEqual(self.owed(DisplayCap.A8_SURFACE), [0, 2])
+
+    def test_without_alpha_surfaces(self) -> None:
+        """A surface of alpha is not there, and what is drawn through it comes as pixels."""
+        self.assertEqual(self.owed(DisplayCap.COMPOSITE), [0])

@@ -182,9 +182,11 @@ class DisplayCore(ChannelCore):
         return not self.pipe.entries and not self.pipe.owed
 
     def surface_created(self, surface: Any, primary: bool = False) -> None:
-        """The client gets this surface, all black."""
+        """The client gets this surface, all black, unless it is of a kind that the client does not know."""
         if surface.id in self._surfaces:
             self.surface_destroyed(surface.id)
+        if surface.format == SurfaceFormat.A8 and DisplayCap.A8_SURFACE not in self.caps:
+            return
         self._surfaces[surface.id] = SurfaceAtClient(
             id=surface.id, width=surface.width, height=surface.height, format=surface.format
         )
