@@ -3,6 +3,7 @@
 # make demo    a session moved between two servers and back, with pictures in demo/
 # make check   ruff, mypy and all tests; INSTALL_PEERS=1 (as root, on Debian) installs the programs they talk to
 # make lint    ruff and mypy only
+# make bench   pause of a handover, cost of an idle daemon, drawing operations, packing; each beside its peer
 # make docs    write again what is made from declarations: etc/ and man/
 # make clean   remove what these made
 
@@ -14,7 +15,7 @@ PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-util
 	python3-hypothesis python3-venv gcc python3-dev
 KERNELS := $(wildcard spicemig/_kernels/*.[ch])
 
-.PHONY: all demo check check-debian lint docs clean peers
+.PHONY: all demo check check-debian lint bench docs clean peers
 
 all: $(VENV)/ready
 
@@ -36,6 +37,13 @@ lint: all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: all
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python benchmarks/pause.py
+	$(BIN)/python benchmarks/idle.py
+	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/wire_packing.py
 
 docs: all
 	$(BIN)/python -m spicemig.control.manual

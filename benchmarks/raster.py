@@ -16,7 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy
+try:
+    import numpy
+except ImportError:
+    raise SystemExit(
+        "numpy is what our figures are compared with: install it with pip, or run `make bench`"
+    ) from None
 
 from spicemig.devices.drawables import DeviceImage, Placeholder
 from spicemig.devices.raster.operations import OPERATIONS

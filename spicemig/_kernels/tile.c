@@ -95,11 +95,26 @@ static void rop3_line(uint8_t *restrict dst, const uint8_t *restrict src, const 
     }
 }
 
+/* The same for codes that do not ask what is there, so that it need not be read. */
+SPICEMIG_WIDE
+static void rop3_line_over(uint8_t *restrict dst, const uint8_t *restrict src, const uint8_t *restrict tile,
+                           size_t cols, const struct terms terms)
+{
+    for (size_t col = 0; col < cols; col++) {
+        const uint32_t t = spicemig_load(tile + 4 * col);
+        const uint32_t s = spicemig_load(src + 4 * col);
+        const uint32_t without = terms.of[0] ^ (s & terms.of[2]);
+        const uint32_t with = terms.of[4] ^ (s & terms.of[6]);
+        spicemig_store(dst + 4 * col, without ^ (t & with));
+    }
+}
+
 void spicemig_rop3_rect(uint8_t *restrict dst, ptrdiff_t dst_stride,
                         const uint8_t *restrict src, ptrdiff_t src_stride,
                         size_t rows, size_t cols, struct spicemig_tile tile, unsigned code)
 {
     const struct terms terms = terms_of(code);
+    const int over = ((code >> 1 ^ code) & 0x55) == 0; /* the same for both values of a bit that is there */
     uint8_t spare[4 * RUN_PIXELS];
     struct run run = run_of(&tile, tile.y, spare);
     size_t y = tile.y;
@@ -112,7 +127,10 @@ void spicemig_rop3_rect(uint8_t *restrict dst, ptrdiff_t dst_stride,
         run.first = tile.x;
         for (size_t col = 0; col < cols; run.first = 0) {
             const size_t count = smaller(run.cols - run.first, cols - col);
-            rop3_line(to + 4 * col, from + 4 * col, run.pixels + 4 * run.first, count, terms);
+            if (over)
+                rop3_line_over(to + 4 * col, from + 4 * col, run.pixels + 4 * run.first, count, terms);
+            else
+                rop3_line(to + 4 * col, from + 4 * col, run.pixels + 4 * run.first, count, terms);
             col += count;
         }
     }
