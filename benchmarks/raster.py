@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-How fast drawing operations are, beside pixman or numpy doing the same.
+How fast drawing operations are, beside pixman, cairo or numpy doing the same.
 
 Run ``python benchmarks/raster.py``; prints milliseconds, the best of several rounds, and
-how many times as long ours takes. Needs libpixman-1 and numpy.
+how many times as long ours takes. Needs libpixman-1, libcairo2 and numpy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ctypes.util
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 try:
@@ -29,15 +29,28 @@ from spicemig.devices.surfaces import Surface
 from spicemig.wire.drawing import (
     Brush,
     DrawBase,
+    LineAttr,
+    Path,
+    PathSegment,
     Pattern,
     Point,
     Point16,
+    PointFix,
     QMask,
     RasterGlyphA8,
     Rect,
     String,
 )
-from spicemig.wire.enums import BitmapFormat, BrushType, ImageScaleMode, Ropd, StringFlags, SurfaceFormat
+from spicemig.wire.enums import (
+    BitmapFormat,
+    BrushType,
+    ImageScaleMode,
+    LineFlags,
+    PathFlags,
+    Ropd,
+    StringFlags,
+    SurfaceFormat,
+)
 from spicemig.wire.messages.display import (
     CopyBits,
     DrawAlphaBlend,
@@ -47,6 +60,7 @@ from spicemig.wire.messages.display import (
     DrawInvers,
     DrawOpaque,
     DrawRop3,
+    DrawStroke,
     DrawText,
     DrawTransparent,
 )
@@ -261,6 +275,56 @@ def cases() -> Any:
         )
     text = DrawText(BASE, glyphs(dice), Rect(0, 0, 0, 0), colour, Brush(), Ropd.OP_PUT, 0)
     yield "text", text, pixman.glyphs(text.str.glyphs, pixman.solid(1, 2, 3, 0xFFFF), target)
+    yield from strokes(dice, colour)
+
+
+class Cairo:
+    """A picture that cairo draws lines on, one pixel wide and not smoothed."""
+
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("cairo")
+        if name is None:
+            raise SystemExit("this benchmark needs libcairo2")
+        library = self.library = ctypes.CDLL(name)
+        library.cairo_image_surface_create.restype = ctypes.c_void_p
+        library.cairo_create.restype = ctypes.c_void_p
+        picture = ctypes.c_void_p(library.cairo_image_surface_create(1, WIDTH, HEIGHT))
+        self.context = ctypes.c_void_p(library.cairo_create(picture))
+        library.cairo_set_antialias(self.context, 1)
+        library.cairo_set_line_width(self.context, ctypes.c_double(1))
+
+    def strokes(self, points: list[tuple[int, int]], dash: int = 0) -> Callable[[], Any]:
+        """A call that draws lines from point to point."""
+        places = [(ctypes.c_double(x + 0.5), ctypes.c_double(y + 0.5)) for x, y in points]
+        library, context = self.library, self.context
+        lengths = (ctypes.c_double * 2)(dash, dash)
+
+        def draw() -> None:
+            library.cairo_set_dash(context, lengths, 2 if dash else 0, ctypes.c_double(0))
+            for x, y in places:
+                library.cairo_line_to(context, x, y)
+            library.cairo_stroke(context)
+
+        return draw
+
+
+def strokes(dice: random.Random, colour: Brush) -> Iterator[tuple[str, Any, Callable[[], Any]]]:
+    """Lines, beside cairo."""
+    cairo = Cairo()
+    dashed = LineAttr(LineFlags.STYLED, [4 << 4, 4 << 4])
+    for name, count, attr in (
+        ("line", 2, LineAttr()),
+        ("100 lines", 101, LineAttr()),
+        ("100 dashed lines", 101, dashed),
+    ):
+        points = [(dice.randrange(WIDTH), dice.randrange(HEIGHT)) for _ in range(count)]
+        fixed = [PointFix(x << 4, y << 4) for x, y in points]
+        path = Path([PathSegment(PathFlags.BEGIN | PathFlags.END, fixed)])
+        yield (
+            f"stroke, {name}",
+            DrawStroke(BASE, path, attr, colour, Ropd.OP_PUT, Ropd.OP_PUT),
+            cairo.strokes(points, dash=4 if attr.style else 0),
+        )
 
 
 def main() -> int:
