@@ -58,6 +58,7 @@ SCAN_CODES = dict(zip("1234567890", range(0x02, 0x0C), strict=True)) | {
 }
 WORDS = "help\ndate\nseen\n"  # that the guest's terminal knows
 SPIRAL = (570, 532)  # its middle, in the paint box of a desk of 1024 x 768
+PAINTED = (SPIRAL[0] - 60, SPIRAL[1] - 60, SPIRAL[0] + 60, SPIRAL[1] + 60)  # where some of it must show
 
 INI = """\
 [server]
@@ -201,7 +202,7 @@ class Demo:
         """Everything, in order; the report."""
         await self._start_servers()
         await self._connect()
-        self.client.do(self.client.inputs.press, MouseButton.LEFT)
+        unpainted = self.client.screen().crop(PAINTED)
         self.person.start(PERSON_SECONDS)
         await self._sleep(2 * SETTLE_SECONDS)
         self.pictures["before"] = self.client.screen()
@@ -213,6 +214,8 @@ class Demo:
         self.client.do(self.client.inputs.release, MouseButton.LEFT)
         await self._count_inputs(self.servers[0])
         self.pictures["after"] = self.client.screen()
+        if ImageChops.difference(unpainted, self.pictures["after"].crop(PAINTED)).getbbox() is None:
+            self.lost.append("what the client painted is not there")
         report = self._report(moves)
         if keep:
             await self._keep(report)
@@ -263,6 +266,8 @@ class Demo:
         angle, radius = self.steps * 0.22, min(8 + self.steps * 0.35, 96)
         x, y = (round(middle + radius * turn(angle)) for middle, turn in zip(SPIRAL, (cos, sin), strict=True))
         self.client.do(self.client.inputs.position, x, y)
+        if not self.steps:
+            self.client.do(self.client.inputs.press, MouseButton.LEFT)  # in the paint box, where it draws
         self._type(WORDS[self.steps % len(WORDS)])
         self.steps += 1
 
