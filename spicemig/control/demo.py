@@ -202,7 +202,7 @@ class Demo:
         """Everything, in order; the report."""
         await self._start_servers()
         await self._connect()
-        unpainted = self.client.screen().crop(PAINTED)
+        unpainted = (await self.servers[0].picture()).crop(PAINTED)
         self.person.start(PERSON_SECONDS)
         await self._sleep(2 * SETTLE_SECONDS)
         self.pictures["before"] = self.client.screen()
@@ -214,7 +214,10 @@ class Demo:
         self.client.do(self.client.inputs.release, MouseButton.LEFT)
         await self._count_inputs(self.servers[0])
         self.pictures["after"] = self.client.screen()
-        if ImageChops.difference(unpainted, self.pictures["after"].crop(PAINTED)).getbbox() is None:
+        if (
+            ImageChops.difference(unpainted, self.pictures["after"].convert("RGB").crop(PAINTED)).getbbox()
+            is None
+        ):
             self.lost.append("what the client painted is not there")
         report = self._report(moves)
         if keep:
