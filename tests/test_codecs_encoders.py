@@ -73,6 +73,18 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=True), ("jpeg", "lz4"))
         self.assertEqual(candidates(flat(20, 20), mode, client_lz4=True, lossy=True), ("lz4",))
 
+    def test_jpeg_with_alpha(self):
+        """A photograph with alpha keeps it; what describes both parts stands in front of their size."""
+        photo = photograph()
+        pixels = Pixels(photo.width, photo.height, BitmapFormat.RGBA, photo.stride, photo.data)
+        names = candidates(pixels, ImageCompression.LZ, client_lz4=True, lossy=True)
+        self.assertEqual(names, ("jpeg_alpha", "lz"))
+        encoded = encode(pixels, names)
+        self.assertEqual(encoded.image_type, ImageType.JPEG_ALPHA)
+        self.assertTrue(encoded.lossy)
+        self.assertEqual(len(encoded.head), 5)
+        self.assertEqual(encoded.size, sum(map(len, encoded.parts)))
+
     def test_natural(self):
         """A photograph is natural, a plain area is not."""
         self.assertTrue(is_natural(photograph()))

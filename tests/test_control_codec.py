@@ -155,6 +155,14 @@ class RawTests(CommandCase):
             options = "--codec", "jpeg", "--type", type, "--size", "16x8"
             self.assertEqual(len(self.there_and_back(bytes(size), *options)), size)
 
+    def test_jpeg_alpha(self) -> None:
+        """With alpha, that comes back exactly, the top row first."""
+        raw = bytes(range(256)) * 2
+        options = "--codec", "jpeg_alpha", "--type", "rgba", "--size", "16x8"
+        back = self.there_and_back(raw, *options)
+        self.assertEqual((len(back), back[3::4]), (len(raw), raw[3::4]))
+        self.run_codec("decode", *options, self.file("cut", b"\1\0"), self.top / "x", status=1)
+
 
 class BenchTests(CommandCase):
     """``--bench`` measures instead of writing."""

@@ -125,7 +125,7 @@ class ImagePacker:
             bitmap_flags, palette, colours = self._palette(image, behind, packed)
             head = descriptor + _LZ_PALETTE.pack(bitmap_flags, encoded.size) + palette
             return [head, *encoded.parts, colours] if colours else [head, *encoded.parts]
-        return [descriptor + _U32.pack(encoded.size), *encoded.parts]
+        return [descriptor + encoded.head + _U32.pack(encoded.size), *encoded.parts]
 
     def _keep(self, image: Any, lossy: bool, packed: PackedDrawing) -> int:
         """Have the client keep an image that it is sent now; the flag that tells it so."""

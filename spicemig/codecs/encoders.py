@@ -30,7 +30,8 @@ class Encoder:
     """
     A codec as the choice sees it: the type of image it makes, from which bitmap formats.
 
-    One for ``natural`` images leaves the others to the next in line.
+    One for ``natural`` images leaves the others to the next in line. The first part that
+    one with a ``head`` makes stands in front of the payload's size.
     """
 
     image_type: int
@@ -38,6 +39,7 @@ class Encoder:
     encode: Callable[[Pixels], list[Buffer]]
     lossy: bool = False
     natural: bool = False
+    head: bool = False
 
 
 def _lz4(pixels: Pixels) -> list[Buffer]:
@@ -61,6 +63,9 @@ ENCODERS: dict[str, Encoder] = {
     "lz_palette": Encoder(ImageType.LZ_PLT, PALETTE_FORMATS, lz.encode),
     "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, _lz4),
     "jpeg": Encoder(ImageType.JPEG, jpeg.FORMATS, jpeg.encode, lossy=True, natural=True),
+    "jpeg_alpha": Encoder(
+        ImageType.JPEG_ALPHA, jpeg.ALPHA_FORMATS, jpeg.encode_alpha, lossy=True, natural=True, head=True
+    ),
 }
 ENCODERS["quic_natural"] = replace(ENCODERS["quic"], natural=True)
 
@@ -74,15 +79,18 @@ MODES[ImageCompression.QUIC] = ("quic",)
 MODES[ImageCompression.LZ] = ("lz", "lz_palette")
 MODES[ImageCompression.AUTO_LZ] = ("quic_natural", "lz", "lz_palette")
 
+LOSSY = ("jpeg", "jpeg_alpha")  # tried before those of any mode, where loss is allowed
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An image payload and what it is."""
+    """An image payload and what it is; ``head`` stands in front of its size."""
 
     image_type: int
     parts: list[Buffer]
     size: int
     lossy: bool
+    head: Buffer = b""
 
 
 def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> tuple[str, ...]:
@@ -93,7 +101,7 @@ def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> t
     """
     names = tuple(name for name in MODES.get(mode, ()) if name != "lz4" or client_lz4)
     if mode in MODES and lossy and pixels.width * pixels.height >= MIN_JPEG_PIXELS:
-        names = ("jpeg", *names)
+        names = (*LOSSY, *names)
     chosen: list[str] = []
     for name in names:
         if pixels.format in ENCODERS[name].formats and (pixels.palette or name != "lz_palette"):
@@ -124,9 +132,10 @@ def encode(pixels: Pixels, names: tuple[str, ...]) -> Encoded | None:
         if encoder.natural and not natural:
             continue
         parts = encoder.encode(pixels)
+        head = parts.pop(0) if encoder.head else b""
         size = sum(map(len, parts))
         if size < plain:
-            return Encoded(encoder.image_type, parts, size, encoder.lossy)
+            return Encoded(encoder.image_type, parts, size, encoder.lossy, head)
     return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from spicemig.codecs import bitmap, jpeg, lz, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels
 from spicemig.wire.declare import Buffer
-from spicemig.wire.drawing import BinaryData, Bitmap, Image, LzPltData, Palette
+from spicemig.wire.drawing import BinaryData, Bitmap, Image, JpegAlphaData, LzPltData, Palette
 from spicemig.wire.enums import ImageType
 
 DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
@@ -35,6 +35,10 @@ def decode(image: Image, palette: Palette | None = None) -> Pixels:
             raise ImageError("LZ of palette indexes without a palette")
         size = descriptor.width, descriptor.height
         pixels = lz.decode_indexes(image.data.data, *size, tuple(found.ents))
+    elif isinstance(image.data, JpegAlphaData):
+        alpha = image.data
+        size = descriptor.width, descriptor.height
+        pixels = jpeg.decode_alpha(alpha.flags, alpha.jpeg_size, alpha.data, *size)
     elif isinstance(image.data, BinaryData) and descriptor.type in DECODERS:
         pixels = DECODERS[descriptor.type](image.data.data, descriptor.width, descriptor.height)
     else:

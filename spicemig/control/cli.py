@@ -108,7 +108,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     codec_ = command("codec", codec, "turn raw pixels into a codec's bytes, or back")
     codec_.add_argument("action", choices=("encode", "decode"))
-    codec_.add_argument("--codec", required=True, metavar="C", help="quic, lz, glz, lz4, zlib_glz or jpeg")
+    codec_.add_argument(
+        "--codec", required=True, metavar="C", help="quic, lz, glz, lz4, zlib_glz, jpeg or jpeg_alpha"
+    )
     codec_.add_argument(
         "--type", required=True, metavar="T", help="the type of the pixels, such as rgb32, rgba, gray or plt8"
     )

@@ -19,6 +19,8 @@ from typing import Any
 
 from spicemig.codecs import jpeg, lz, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels, row_bytes
+from spicemig.errors import WireError
+from spicemig.wire.drawing import JpegAlphaData
 from spicemig.wire.enums import BitmapFormat
 
 # the pixel types' names, and what bitmaps call them; xxxa has only its fourth byte
@@ -101,6 +103,22 @@ def _decode_jpeg(data: bytes, type: str, width: int, height: int) -> Pixels:
     return pixels
 
 
+def _encode_jpeg_alpha(pixels: Pixels, type: str) -> bytes:
+    """As the display channel carries it behind the descriptor: flags, both sizes, both streams."""
+    head, *parts = jpeg.encode_alpha(pixels)
+    payload = b"".join(parts)
+    return bytes(head) + len(payload).to_bytes(4, "little") + payload
+
+
+def _decode_jpeg_alpha(data: bytes, type: str, width: int, height: int) -> Pixels:
+    try:
+        record: Any = JpegAlphaData
+        image = record.unpack(data)
+    except WireError as error:
+        raise ImageError(str(error)) from error
+    return jpeg.decode_alpha(image.flags, image.jpeg_size, image.data, width, height)
+
+
 CODECS: dict[str, Codec] = {
     "quic": Codec(
         ("gray", "rgb16", "rgb24", "rgb32", "rgba"),
@@ -111,6 +129,7 @@ CODECS: dict[str, Codec] = {
     "lz": Codec(tuple(type.name.lower() for type in lz.LzType), lambda: _encode_lz, lambda: _decode_lz),
     "lz4": Codec(("rgb16", "rgb24", "rgb32", "rgba"), lambda: _encode_lz4, lambda: _decode_lz4),
     "jpeg": Codec(("rgb24", "rgb32"), lambda: _encode_jpeg, lambda: _decode_jpeg, directed=False),
+    "jpeg_alpha": Codec(("rgba",), lambda: _encode_jpeg_alpha, lambda: _decode_jpeg_alpha, directed=False),
 }
 
 
