@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from spicemig.codecs import gradual_reference, lz_reference, quic_reference
+from spicemig.codecs import glz_reference, gradual_reference, lz_reference, quic_reference
 
 native: ModuleType | None
 try:
@@ -25,3 +25,12 @@ quic_decode = kernel(quic_reference.quic_decode)
 lz_encode = kernel(lz_reference.lz_encode)
 lz_decode = kernel(lz_reference.lz_decode)
 gradual_score = kernel(gradual_reference.gradual_score)
+glz_window = kernel(glz_reference.glz_window)
+glz_state = kernel(glz_reference.glz_state)
+glz_encode = kernel(glz_reference.glz_encode)
+glz_put = kernel(glz_reference.glz_put)
+glz_images = kernel(glz_reference.glz_images)
+glz_probe = kernel(glz_reference.glz_probe)
+glz_decoder_window = kernel(glz_reference.glz_decoder_window)
+glz_drop = kernel(glz_reference.glz_drop)
+glz_decode = kernel(glz_reference.glz_decode)
