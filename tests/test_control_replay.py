@@ -93,6 +93,56 @@ class ReplayTests(SynchronousTestCase):
         self.assertEqual((status, "not a QXL trace" in err), (1, True))
 
 
+class EncodeTests(SynchronousTestCase):
+    """A trace is played to a client in the same process."""
+
+    def report(self, *arguments: str) -> dict[str, Any]:
+        """What ``replay --encode`` tells of the trace."""
+        status, out, err = run("--json", "replay", str(MIXED), "--encode", *arguments)
+        self.assertEqual((status, err), (0, ""))
+        report: dict[str, Any] = json.loads(out)
+        return report
+
+    def test_counts(self) -> None:
+        """Commands, messages, bytes and images by codec are counted."""
+        report = self.report("off")
+        self.assertEqual((report["commands"], report["by_type"]["copy"]), (384, 125))
+        self.assertEqual(set(report["images_by_codec"]), {"bitmap", "surface"})
+        self.assertGreater(report["messages"], 300)
+        self.assertGreater(report["bytes_sent"], 4_000_000)
+        for measured in ("seconds", "cpu_seconds", "max_rss_bytes"):
+            self.assertGreater(report[measured], 0)
+
+    def test_codecs(self) -> None:
+        """Images go out in the codecs of the mode, which saves bytes."""
+        plain = self.report("off", "--until", "150")
+        packed = self.report("lz", "--until", "150")
+        self.assertGreater(packed["images_by_codec"]["lz_rgb"], 30)
+        self.assertEqual(packed["messages"], plain["messages"])
+        self.assertLess(packed["bytes_sent"], plain["bytes_sent"] / 2)
+
+    def test_paced(self) -> None:
+        """With pauses the same is sent whatever the threads do."""
+        first = self.report("lz", "--workers", "1")
+        second = self.report("lz", "--workers", "3")
+        for counted in ("messages", "bytes_sent", "images_by_codec"):
+            self.assertEqual(first[counted], second[counted])
+
+    def test_burst(self) -> None:
+        """Without pauses everything comes to its end too, with fewer messages."""
+        report = self.report("quic", "--pace", "burst")
+        self.assertEqual(report["commands"], 384)
+        self.assertGreater(report["messages"], 0)
+        self.assertLessEqual(report["messages"], self.report("quic")["messages"])
+
+    def test_screenshot(self) -> None:
+        """The picture is what it is without a client."""
+        names = [self.mktemp() + ".png" for _ in range(2)]
+        run("replay", str(MIXED), "--screenshot", names[0])
+        run("replay", str(MIXED), "--encode", "lz4", "--screenshot", names[1])
+        self.assertEqual(*(Path(name).read_bytes() for name in names))
+
+
 class PicturesTests(SynchronousTestCase):
     """The tool that compares with reference pictures finds differences."""
 

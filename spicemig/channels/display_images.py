@@ -57,6 +57,7 @@ class ImagePacker:
         self.palettes = palettes
         self.client_lz4 = client_lz4
         self.lossy = lossy  # whether images may be sent lossy at all
+        self.sent = [0] * 256  # images, by ImageType
 
     def missing(self, image: Any, mode: int, *, lossy: bool) -> Encoding | None:
         """The encoding that must be made elsewhere before this image can be packed, if any."""
@@ -99,6 +100,7 @@ class ImagePacker:
         """An image at an offset of the message: descriptor and what belongs behind it."""
         flags = image.flags & HIGH_BITS_SET
         if image.surface is not None:
+            self.sent[ImageType.SURFACE] += 1
             return [
                 _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height),
                 _U32.pack(image.surface),
@@ -111,6 +113,7 @@ class ImagePacker:
                 kind = (
                     ImageType.FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else ImageType.FROM_CACHE
                 )
+                self.sent[kind] += 1
                 return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
         encoding = self._encoding(image, mode, lossy)
         encoded = encoding.make() if encoding is not None else None
@@ -118,7 +121,9 @@ class ImagePacker:
             flags |= self._keep(image, encoded is not None and encoded.lossy, packed)
             brought.add(image.id)
         if encoded is None:
+            self.sent[ImageType.BITMAP] += 1
             return self._bitmap(image, flags, at, packed)
+        self.sent[encoded.image_type] += 1
         descriptor = _DESCRIPTOR.pack(image.id, encoded.image_type, flags, image.width, image.height)
         if encoded.image_type == ImageType.LZ_PLT:
             behind = at + len(descriptor) + _LZ_PALETTE.size + _U32.size + encoded.size

@@ -21,6 +21,9 @@ from typing import Any
 from spicemig.control.connection import Control, ControlError, find_socket
 from spicemig.control.report import Progress, exit_status, format_report, format_table
 from spicemig.migration.settings import MODES, TRANSPORTS
+from spicemig.wire.enums import ImageCompression
+
+PACES = ("paced", "burst")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -102,6 +105,26 @@ def make_parser() -> argparse.ArgumentParser:
     replay_.add_argument(
         "--surface", type=int, default=0, metavar="ID", help="the surface on it; by default 0, the screen"
     )
+    replay_.add_argument(
+        "--encode",
+        choices=[mode.name.lower() for mode in ImageCompression if mode],
+        help="send it to a client in this process, too, with images compressed so. The client can do "
+        "everything, acknowledges everything and keeps nothing. All commands are in memory, as batches for "
+        "the device, before the time begins; it ends with the last byte handed over, and what the server would "
+        "have to draw for itself only is not drawn any more",
+    )
+    replay_.add_argument(
+        "--pace",
+        choices=PACES,
+        default=PACES[0],
+        help="paced, the default: a batch ends with a command that has 64 KiB or more in the trace, and the "
+        "next one waits until everything is encoded and handed over; burst: none waits, and what is covered "
+        "before it was sent may be left out",
+    )
+    replay_.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="threads that encode; by default 1"
+    )
+    replay_.add_argument("--streaming", action="store_true", help="let parts that look like video be streams")
     replay_.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON instead of text for people"
     )
@@ -397,7 +420,7 @@ def record(arguments: argparse.Namespace) -> int:
 
 def replay(arguments: argparse.Namespace) -> int:
     """``spicemig replay``"""
-    from spicemig.control.replay import run_replay
+    from spicemig.control.replay import Encode, run_replay
 
     return run_replay(
         arguments.trace,
@@ -405,6 +428,8 @@ def replay(arguments: argparse.Namespace) -> int:
         screenshot=arguments.screenshot,
         surface=arguments.surface,
         as_json=arguments.json,
+        encode=arguments.encode
+        and Encode(arguments.encode, arguments.pace, arguments.workers, arguments.streaming),
     )
 
 
