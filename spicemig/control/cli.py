@@ -110,8 +110,8 @@ def make_parser() -> argparse.ArgumentParser:
         choices=[mode.name.lower() for mode in ImageCompression if mode],
         help="send it to a client in this process, too, with images compressed so. The client can do "
         "everything, acknowledges everything and keeps nothing. All commands are in memory, as batches for "
-        "the device, before the time begins; it ends with the last byte handed over, and what the server would "
-        "have to draw for itself only is not drawn any more",
+        "the device, before the time begins; it ends with the last byte handed over, and what would be drawn "
+        "after that, for the server alone, is not",
     )
     replay_.add_argument(
         "--pace",
