@@ -51,7 +51,9 @@ def waiting(message, effect=Effect.OPAQUE):
 def boxes(pipe):
     """The boxes of the waiting drawables; None for a command."""
     return [
-        None if isinstance(entry, Command) else (entry.left, entry.top, entry.right, entry.bottom)
+        None
+        if isinstance(entry, Command)
+        else tuple(getattr(entry.drawable, side) for side in ("left", "top", "right", "bottom"))
         for entry in pipe.entries
     ]
 
@@ -113,6 +115,27 @@ class CoverTests(SynchronousTestCase):
         self.pipe.destroy(1)
         self.assertEqual(boxes(self.pipe), [(0, 0, 10, 10), (0, 0, 5, 5)])
 
+    def test_pinned(self):
+        """A drawable whose image was referred to is sent whatever comes, once it is pinned."""
+        self.draw(fill(0, 0, 10, 10, surface=1), fill(0, 0, 10, 10))
+        for entry in list(self.pipe.entries):
+            self.pipe.pin(entry)
+        self.draw(fill(2, 2, 4, 4), fill(0, 0, 20, 20))
+        self.pipe.destroy(1)
+        self.pipe.collapse_all()
+        self.assertEqual(boxes(self.pipe), [(0, 0, 10, 10), (0, 0, 10, 10)])
+
+    def test_batches_are_not_kept(self):
+        """A drawable that waits keeps nothing of its batch alive but its own images."""
+        images = [DeviceImage(4, 4, stride=16, data=bytes(64)) for _ in range(2)]
+        batch = Batch.of(copy(4 * n, 0, 4 * n + 4, 4, each) for n, each in enumerate(images))
+        _first, second = batch
+        self.pipe.draw(Waiting.of(second))
+        kept = self.pipe.entries[0].drawable
+        self.assertIsNot(kept.batch, batch)
+        self.assertEqual([image for _offset, image in kept.fixups()], images[1:])
+        self.assertEqual(bytes(kept.body), bytes(second.body))
+
     def test_commands_stay(self):
         """Messages that are no drawings keep their place."""
         self.draw(fill(0, 0, 10, 10))
@@ -136,7 +159,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_bytes(self):
         """So do drawables with too many pixels."""
-        self.patch(display_pipe, "MAX_WAITING_BYTES", 100)
+        self.patch(display_pipe, "MAX_WAITING_BYTES", 200)
         pipe = DisplayPipe()
         image = DeviceImage(4, 4, stride=16, data=bytes(64))
         pipe.draw(waiting(copy(0, 0, 4, 4, image)))

@@ -168,6 +168,7 @@ static PyMethodDef methods[] = {
     {"lz_encode", spicemig_edge_lz_encode, METH_VARARGS, spicemig_lz_encode_doc},
     {"lz_decode", spicemig_edge_lz_decode, METH_VARARGS, spicemig_lz_decode_doc},
     {"gradual_score", spicemig_edge_gradual_score, METH_VARARGS, spicemig_gradual_score_doc},
+    {"covered", spicemig_edge_covered, METH_VARARGS, spicemig_covered_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -126,6 +126,10 @@ extern const char spicemig_lz_encode_doc[];
 PyObject *spicemig_edge_lz_decode(PyObject *module, PyObject *args);
 extern const char spicemig_lz_decode_doc[];
 
+/* edge_pipe.c */
+PyObject *spicemig_edge_covered(PyObject *module, PyObject *args);
+extern const char spicemig_covered_doc[];
+
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
 extern const char spicemig_gradual_score_doc[];

@@ -9,15 +9,17 @@ owed: those parts of the surfaces are sent as pixels once the client has caught 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from spicemig.channels.display_images import is_sound
+from spicemig.channels.display_kernels import covered
+from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, row_of
 from spicemig.wire.drawing import Rect
 
 MAX_WAITING_DRAWABLES = 512  # per client
-MAX_WAITING_BYTES = 64 * 1024 * 1024  # of the pixels that they hold, per client
+MAX_WAITING_BYTES = 64 * 1024 * 1024  # that they hold, per client
 FEW_COMMANDS = 256  # waiting per client; with more, surfaces that come and go unseen are left out
 MAX_OWED_RECTS = 32  # per surface; more become one rectangle around them all
 
@@ -25,6 +27,7 @@ COPY_BITS = 104  # the number of the message that copies inside its surface
 EFFECT_OPAQUE = 1
 CLIP_NONE = 0
 
+_NOWHERE = Rect(top=0, left=0, bottom=0, right=0)
 _CLIP_TYPE_OFFSET = 20  # in the body of every drawing message: behind surface id and box
 
 
@@ -64,50 +67,38 @@ class Band:
 
 
 class Waiting:
-    """A drawable in the pipe, with what decides whether it may be dropped."""
+    """
+    A drawable in the pipe, with what decides whether it may be dropped.
 
-    __slots__ = (
-        "bottom",
-        "drawable",
-        "left",
-        "opaque",
-        "reads",
-        "right",
-        "snapshot",
-        "sound",
-        "surface",
-        "top",
-        "weight",
-    )
+    ``pinned`` ones must be sent; see :meth:`DisplayPipe.pin`.
+    """
+
+    __slots__ = ("drawable", "opaque", "pinned", "reads", "row", "snapshot", "sound", "surface", "weight")
 
     def __init__(self, drawable: Any, images: list[Any], *, opaque: bool, snapshot: bool = False) -> None:
         self.drawable = drawable
         self.surface: int = drawable.surface
-        box = drawable.box
-        self.top, self.left, self.bottom, self.right = box.top, box.left, box.bottom, box.right
         self.opaque = opaque
         self.snapshot = snapshot
+        self.pinned = False
         self.reads = {image.surface for image in images if image.surface is not None}
         if drawable.number == COPY_BITS:
             self.reads.add(self.surface)
-        self.weight = sum(len(image.data) for image in images)
+        self.row = row_of(self.surface, drawable.box, self.reads, draws=True, covers=opaque)
+        self.weight = len(drawable.body) + sum(len(image.data) for image in images)
         self.sound = all(is_sound(image) for image in images)
 
     @classmethod
     def of(cls, drawable: Any) -> Waiting:
-        """A drawable of the device."""
+        """A drawable of the device; :meth:`keep` it before it waits."""
         images = [image for _offset, image in drawable.fixups()] if drawable.relocations else []
         opaque = drawable.effect == EFFECT_OPAQUE and drawable.body[_CLIP_TYPE_OFFSET] == CLIP_NONE
         return cls(drawable, images, opaque=opaque)
 
-    def covered_by(self, other: Waiting) -> bool:
-        """Whether nothing of it can be seen once the other one is drawn."""
-        return (
-            other.top <= self.top
-            and other.left <= self.left
-            and other.bottom >= self.bottom
-            and other.right >= self.right
-        )
+    def keep(self) -> None:
+        """Have a copy of the record, so that the batch it came with is not kept alive."""
+        if not self.snapshot:
+            self.drawable = self.drawable.alone()
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +109,7 @@ class Command:
     surface: int | None = None
     makes: bool = False
     ends: bool = False
+    row: ClassVar[bytes] = NOTHING
 
 
 Entry = Waiting | Command
@@ -178,11 +170,13 @@ class DisplayPipe:
     Entries in the order in which they are to be sent.
 
     While anything is owed, drawables are not kept but owed as well: they could
-    read or blend with what the client has not got.
+    read or blend with what the client has not got. ``entries`` is for looking at:
+    beside it there are rows for the kernel that culls, so that only methods change it.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self._rows = bytearray()  # of the entries; see display_reference.ROW
         self.owed = OwedRegions()
         self.dropped = 0  # drawables that were covered before they were sent
         self._drawables = 0
@@ -194,7 +188,7 @@ class DisplayPipe:
 
     def command(self, command: Command) -> None:
         """Send it after what is waiting."""
-        self.entries.append(command)
+        self._put(command)
         if len(self.entries) - self._drawables > self._many_commands:
             self._leave_out_unseen()
             if len(self.entries) - self._drawables > self._many_commands:
@@ -204,12 +198,12 @@ class DisplayPipe:
 
     def replace(self, message: Any) -> None:
         """Send a message that makes earlier ones of its kind pointless."""
-        self.entries = [
+        self._set(
             entry
             for entry in self.entries
             if isinstance(entry, Waiting) or type(entry.message) is not type(message)
-        ]
-        self.entries.append(Command(message))
+        )
+        self._put(Command(message))
 
     def draw(self, waiting: Waiting) -> None:
         """A drawable of the device."""
@@ -228,6 +222,14 @@ class DisplayPipe:
         """Instead of drawing it, owe what it touches."""
         self.owed.add(waiting.surface, waiting.drawable.box)
 
+    def pin(self, waiting: Waiting) -> None:
+        """Have this one sent whatever comes: another image refers to what it brings."""
+        if not waiting.pinned:
+            waiting.pinned = True
+            waiting.row = bytes((waiting.row[0] & ~DRAWS,)) + waiting.row[1:]
+            at = self.entries.index(waiting) * ROW.size
+            self._rows[at : at + ROW.size] = waiting.row
+
     def collapse(self) -> None:
         """Give up the waiting drawables and owe what they touch."""
         self._give_up(lambda waiting: not waiting.snapshot)
@@ -238,23 +240,26 @@ class DisplayPipe:
 
     def _give_up(self, chosen: Callable[[Waiting], bool]) -> None:
         """Owe what these drawables touch, but for surfaces that are gone by the end of the pipe."""
-        entries, self.entries = self.entries, []
-        self._drawables = self._weight = 0
+        entries = self.entries
+        kept: list[Entry] = []
         last = {
             entry.surface: index
             for index, entry in enumerate(entries)
             if isinstance(entry, Command) and entry.ends
         }
         for index, entry in enumerate(entries):
-            if isinstance(entry, Command) or not chosen(entry):
-                self.entries.append(entry)
-            elif index > last.get(entry.surface, -1):
+            if isinstance(entry, Command) or entry.pinned or not chosen(entry):
+                kept.append(entry)
+                continue
+            self._uncount(entry)
+            if index > last.get(entry.surface, -1):
                 self.owe(entry)
+        self._set(kept)
 
     def destroy(self, surface: int) -> None:
         """The surface goes: what is drawn on it is not needed unless somebody reads it."""
         self.owed.forget(surface)
-        self._drop(surface, None)
+        self._drop(row_of(surface, _NOWHERE, (), draws=False, covers=False), whole=True)
 
     def _leave_out_unseen(self) -> None:
         """Forget surfaces that come and go while they wait, unless something is made of them."""
@@ -264,6 +269,8 @@ class DisplayPipe:
             if isinstance(entry, Waiting):
                 for surface in entry.reads - {entry.surface}:
                     begun.pop(surface, None)
+                if entry.pinned:
+                    begun.pop(entry.surface, None)
             elif entry.makes:
                 begun[entry.surface] = index
             elif entry.ends and entry.surface in begun:
@@ -273,19 +280,29 @@ class DisplayPipe:
             entry = self.entries[index]
             if isinstance(entry, Waiting):
                 self._uncount(entry)
-        self.entries = [entry for index, entry in enumerate(self.entries) if index not in unseen]
+        self._set(entry for index, entry in enumerate(self.entries) if index not in unseen)
 
     def pop(self) -> Entry:
         """The first entry, to be sent now."""
         entry = self.entries.pop(0)
+        del self._rows[: ROW.size]
         if isinstance(entry, Waiting):
             self._uncount(entry)
         return entry
 
+    def _put(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._rows += entry.row
+
+    def _set(self, entries: Iterable[Entry]) -> None:
+        self.entries = list(entries)
+        self._rows = bytearray().join(entry.row for entry in self.entries)
+
     def _append(self, waiting: Waiting) -> None:
-        if waiting.opaque and waiting.surface not in waiting.reads:
-            self._drop(waiting.surface, waiting)
-        self.entries.append(waiting)
+        if waiting.row[0] & COVERS:
+            self._drop(waiting.row, whole=False)
+        waiting.keep()
+        self._put(waiting)
         if not waiting.snapshot:
             self._drawables += 1
             self._weight += waiting.weight
@@ -295,21 +312,14 @@ class DisplayPipe:
             self._drawables -= 1
             self._weight -= waiting.weight
 
-    def _drop(self, surface: int, cover: Waiting | None) -> None:
-        """Drop what is covered (by None: all) on a surface, back to the last entry that reads the surface."""
-        entries = self.entries
-        for index in range(len(entries) - 1, -1, -1):
-            entry = entries[index]
-            if isinstance(entry, Command):
-                continue
-            if surface in entry.reads:
-                if entry.surface != surface or cover is not None and not entry.covered_by(cover):
-                    return
-                # it reads its own surface, but what it draws is covered: nobody sees what it reads
-            if entry.surface == surface and (cover is None or entry.covered_by(cover)):
-                del entries[index]
-                self._uncount(entry)
-                self.dropped += 1
+    def _drop(self, row: bytes, *, whole: bool) -> None:
+        """Drop what the drawable of this row covers; by ``whole`` all on its surface that nobody reads."""
+        for index in covered(self._rows, row, whole):
+            entry = self.entries.pop(index)
+            del self._rows[index * ROW.size : (index + 1) * ROW.size]
+            assert isinstance(entry, Waiting)
+            self._uncount(entry)
+            self.dropped += 1
 
 
 def clipped(rect: Rect, width: int, height: int) -> Rect:

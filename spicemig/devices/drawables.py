@@ -128,6 +128,18 @@ class Drawable:
         declared: Any = catalogue.find("display", "client", self.number)
         return declared.unpack_template(self.body, dict(self.fixups()))
 
+    def alone(self) -> Drawable:
+        """The same in a batch of its own, so that it keeps no others alive."""
+        batch = Batch()
+        images = self.fixups()
+        size = HEADER.unpack_from(self.batch.records, self.offset)[0]
+        batch.records += memoryview(self.batch.records)[self.offset : self.offset + size]
+        for index, (pointer, image) in enumerate(images):
+            RELOCATION.pack_into(batch.records, HEADER.size + index * RELOCATION.size, pointer, index)
+            batch.images.append(image)
+        batch.index.append(0)
+        return Drawable(batch, 0)
+
     def source_surfaces(self) -> list[int]:
         """The surfaces it reads through its images (a copy inside its own surface is not among them)."""
         return [image.surface for _offset, image in self.fixups() if image.surface is not None]

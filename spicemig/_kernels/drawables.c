@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* spicemig/_kernels/drawables.c: see drawables.h. */
+#include "drawables.h"
+
+#include <string.h>
+
+#define HEADER_BYTES 32
+#define RELOCATION_BYTES 8
+#define BASE_BYTES 21 /* of a body: surface id, box, type of clip */
+#define RECT_BYTES 16
+#define POINTER_BYTES 4
+#define EFFECT_OPAQUE 1
+#define CLIP_RECTS 1
+
+enum numbers {
+    COPY_BITS = 104,
+    FILL = 302,
+    OPAQUE = 303,
+    COPY = 304,
+    BLEND = 305,
+    BLACKNESS = 306,
+    WHITENESS = 307,
+    INVERS = 308,
+    TRANSPARENT = 312,
+    ALPHA_BLEND = 313
+};
+
+/* Records are little-endian wherever they are made. */
+static uint32_t word(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static int is_inside(const struct spicemig_row *inner, const struct spicemig_row *outer)
+{
+    return outer->top <= inner->top && outer->left <= inner->left && outer->bottom >= inner->bottom &&
+           outer->right >= inner->right;
+}
+
+static int reads(const struct spicemig_row *row, uint32_t surface)
+{
+    if (row->flags & SPICEMIG_READS_ANY)
+        return 1;
+    for (size_t index = 0; index < row->reads_count && index < SPICEMIG_READS; index++)
+        if (row->reads[index] == surface)
+            return 1;
+    return 0;
+}
+
+size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig_row *cover, int whole,
+                        uint32_t *found)
+{
+    size_t some = 0;
+
+    for (size_t index = count; index-- > 0;) {
+        struct spicemig_row row;
+        memcpy(&row, rows + index * sizeof row, sizeof row);
+        const int own = row.surface == cover->surface;
+        if (!own && row.reads_count == 0 && !(row.flags & SPICEMIG_READS_ANY))
+            continue;
+        const int hidden = own && (row.flags & SPICEMIG_DRAWS) && (whole || is_inside(&row, cover));
+        /* one that reads its own surface, but is covered, keeps nothing: nobody sees what it reads */
+        if (!hidden && reads(&row, cover->surface))
+            break;
+        if (hidden)
+            found[some++] = (uint32_t)index;
+    }
+    return some;
+}
+
+int spicemig_drawable_read(const uint8_t *records, size_t bytes, size_t offset, struct spicemig_drawable *read)
+{
+    if (offset > bytes || bytes - offset < HEADER_BYTES)
+        return 0;
+    const uint8_t *const at = read->record = records + offset;
+    read->size = word(at);
+    read->number = (uint16_t)(at[4] | at[5] << 8);
+    read->effect = at[6];
+    read->relocations = at[7];
+    read->surface = word(at + 8);
+    read->top = (int32_t)word(at + 12);
+    read->left = (int32_t)word(at + 16);
+    read->bottom = (int32_t)word(at + 20);
+    read->right = (int32_t)word(at + 24);
+    const size_t head = HEADER_BYTES + (size_t)read->relocations * RELOCATION_BYTES;
+    if (read->size > bytes - offset || read->size < head + BASE_BYTES)
+        return 0;
+    read->body = at + head;
+    read->body_bytes = read->size - head;
+    const unsigned clip = read->body[BASE_BYTES - 1];
+    read->clipped = clip != 0;
+    read->behind_base = BASE_BYTES;
+    if (clip == CLIP_RECTS) {
+        if (read->body_bytes < BASE_BYTES + 4)
+            return 0;
+        const size_t rects = word(read->body + BASE_BYTES);
+        if (rects > (read->body_bytes - BASE_BYTES - 4) / RECT_BYTES)
+            return 0;
+        read->behind_base += 4 + rects * RECT_BYTES;
+    }
+    for (size_t which = 0; which < read->relocations; which++) {
+        uint32_t pointer, image;
+        spicemig_drawable_relocation(read, which, &pointer, &image);
+        if (pointer > read->body_bytes || read->body_bytes - pointer < POINTER_BYTES)
+            return 0;
+    }
+    return 1;
+}
+
+void spicemig_drawable_relocation(const struct spicemig_drawable *drawable, size_t which, uint32_t *pointer,
+                                  uint32_t *image)
+{
+    const uint8_t *const at = drawable->record + HEADER_BYTES + which * RELOCATION_BYTES;
+
+    *pointer = word(at);
+    *image = word(at + 4);
+}
+
+void spicemig_drawable_row(const struct spicemig_drawable *drawable, struct spicemig_row *row)
+{
+    memset(row, 0, sizeof *row);
+    row->flags = SPICEMIG_DRAWS;
+    if (drawable->effect == EFFECT_OPAQUE && !drawable->clipped)
+        row->flags |= SPICEMIG_COVERS;
+    row->surface = drawable->surface;
+    row->top = drawable->top;
+    row->left = drawable->left;
+    row->bottom = drawable->bottom;
+    row->right = drawable->right;
+    if (drawable->number == COPY_BITS)
+        spicemig_row_reads(row, drawable->surface);
+}
+
+void spicemig_row_reads(struct spicemig_row *row, uint32_t surface)
+{
+    if (surface == row->surface)
+        row->flags &= (uint8_t)~SPICEMIG_COVERS;
+    for (size_t index = 0; index < row->reads_count; index++)
+        if (row->reads[index] == surface)
+            return;
+    if (row->reads_count == SPICEMIG_READS)
+        row->flags |= SPICEMIG_READS_ANY;
+    else
+        row->reads[row->reads_count++] = surface;
+}
+
+/* The offset in the body of the pointer to the image of which an area is drawn; 0 for other drawings. */
+static size_t source_offset(const struct spicemig_drawable *drawable)
+{
+    switch (drawable->number) {
+    case OPAQUE:
+    case COPY:
+    case BLEND:
+    case TRANSPARENT:
+        return drawable->behind_base;
+    case ALPHA_BLEND:
+        return drawable->behind_base + 2;
+    default:
+        return 0;
+    }
+}
+
+enum spicemig_kind spicemig_drawable_kind(const struct spicemig_drawable *drawable)
+{
+    uint32_t pointer, image;
+    uint8_t place[BASE_BYTES - 1];
+
+    /* what is culled must be what is drawn */
+    memcpy(place, drawable->record + 8, sizeof place);
+    if (memcmp(place, drawable->body, sizeof place) != 0 || drawable->body[BASE_BYTES - 1] > CLIP_RECTS)
+        return SPICEMIG_UNUSUAL;
+    if (drawable->relocations == 0)
+        switch (drawable->number) {
+        case COPY_BITS:
+        case FILL:
+        case BLACKNESS:
+        case WHITENESS:
+        case INVERS:
+            return SPICEMIG_NO_IMAGE;
+        default:
+            return SPICEMIG_UNUSUAL;
+        }
+    const size_t source = source_offset(drawable);
+    if (drawable->relocations != 1 || source == 0 ||
+        drawable->body_bytes < source + POINTER_BYTES + RECT_BYTES)
+        return SPICEMIG_UNUSUAL;
+    spicemig_drawable_relocation(drawable, 0, &pointer, &image);
+    return pointer == source ? SPICEMIG_ONE_IMAGE : SPICEMIG_UNUSUAL;
+}
+
+int spicemig_drawable_inside(const struct spicemig_drawable *drawable, uint32_t width, uint32_t height)
+{
+    const uint8_t *const area = drawable->body + source_offset(drawable) + POINTER_BYTES;
+    const int32_t top = (int32_t)word(area), left = (int32_t)word(area + 4);
+    const int32_t bottom = (int32_t)word(area + 8), right = (int32_t)word(area + 12);
+
+    return 0 <= top && top < bottom && (uint32_t)bottom <= height && 0 <= left && left < right &&
+           (uint32_t)right <= width;
+}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The kernels of display pipes do what their twins say."""
+
+from spicemig.channels import display_reference
+from spicemig.channels.display_reference import DRAWS, NOTHING, ROW, covered, row_of
+from spicemig.wire.drawing import Rect
+from tests.twins import TwinCase
+
+
+class CoveredTests(TwinCase):
+    """Which rows a later drawable makes pointless."""
+
+    twins = display_reference
+
+    def row(self):
+        """A drawable of three surfaces and few places, or something else."""
+        kind = self.dice.random()
+        if kind < 0.1:
+            return NOTHING
+        top, left = self.dice.randrange(6), self.dice.randrange(6)
+        box = Rect(top=top, left=left, bottom=top + self.dice.randrange(6), right=left + self.dice.randrange(6))
+        reads = set(self.dice.choices(range(7), k=self.dice.choice([0, 0, 0, 0, 1, 1, 6])))
+        return row_of(self.dice.randrange(3), box, reads, draws=kind < 0.9, covers=self.dice.random() < 0.5)
+
+    def test_alike(self):
+        """The same rows, in the same order."""
+        seen = 0
+        for _ in range(2000):
+            rows = b"".join(self.row() for _ in range(self.dice.choice([0, 1, 5, 20, 90])))
+            whole = self.dice.random() < 0.2
+            found = covered(rows, cover := self.row(), whole)
+            self.assertEqual(self.kernels().covered(rows, cover, whole), found)
+            seen += len(found)
+        self.assertGreater(seen, 2000)
+
+    def test_refused(self):
+        """What is no row is refused."""
+        for rows, cover in ((bytes(ROW.size - 1), NOTHING), (b"", NOTHING[1:])):
+            with self.assertRaises(ValueError):
+                self.kernels().covered(rows, cover, False)
+
+    def test_many_reads(self):
+        """A drawable that reads more surfaces than a row can name reads all."""
+        box = Rect(top=0, left=0, bottom=1, right=1)
+        rows = row_of(1, box, (), draws=True, covers=True) + row_of(2, box, range(5, 15), draws=True, covers=True)
+        cover = row_of(1, box, (), draws=True, covers=True)
+        self.assertEqual(covered(rows, cover, False), [])
+        self.assertEqual(covered(rows[: ROW.size], cover, False), [0])
+        self.assertEqual(rows[0] & DRAWS, DRAWS)
