@@ -4,7 +4,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import display_pipe
-from spicemig.channels.display_pipe import Command, DisplayPipe, OwedRegions, Waiting
+from spicemig.channels.display_pipe import Command, DisplayPipe, Waiting
 from spicemig.devices.drawables import Batch, DeviceImage, Effect, Placeholder
 from spicemig.wire.drawing import Brush, Clip, DrawBase, Point, QMask, Rect
 from spicemig.wire.enums import BrushType, ClipType, Ropd
@@ -250,22 +250,3 @@ class LimitTests(SynchronousTestCase):
         pipe.owed.add(3, rect(0, 0, 5, 5))
         pipe.destroy(3)
         self.assertFalse(pipe.owed)
-
-
-class OwedRegionTests(SynchronousTestCase):
-    """What is owed is few rectangles."""
-
-    def test_inside(self):
-        """A rectangle inside another is owed once, whichever comes first; empty ones are not."""
-        owed = OwedRegions()
-        for part in (rect(1, 1, 2, 2), rect(0, 0, 5, 5), rect(3, 3, 5, 5), rect(4, 4, 4, 9)):
-            owed.add(0, part)
-        self.assertEqual(owed.take(), {0: [rect(0, 0, 5, 5)]})
-
-    def test_many(self):
-        """Too many rectangles become one around them all."""
-        owed = OwedRegions()
-        for x in range(display_pipe.MAX_OWED_RECTS + 1):
-            owed.add(0, rect(2 * x, x, 2 * x + 1, x + 1))
-        last = display_pipe.MAX_OWED_RECTS
-        self.assertEqual(owed.take(), {0: [rect(0, 0, 2 * last + 1, last + 1)]})

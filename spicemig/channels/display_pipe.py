@@ -9,19 +9,19 @@ owed: those parts of the surfaces are sent as pixels once the client has caught 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from spicemig.channels.display_images import is_sound
 from spicemig.channels.display_kernels import covered
 from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, row_of
+from spicemig.channels.regions import Regions
 from spicemig.wire.drawing import Rect
 
 MAX_WAITING_DRAWABLES = 512  # per client
 MAX_WAITING_BYTES = 64 * 1024 * 1024  # that they hold, per client
 FEW_COMMANDS = 256  # waiting per client; with more, surfaces that come and go unseen are left out
-MAX_OWED_RECTS = 32  # per surface; more become one rectangle around them all
 
 COPY_BITS = 104  # the number of the message that copies inside its surface
 EFFECT_OPAQUE = 1
@@ -115,56 +115,6 @@ class Command:
 Entry = Waiting | Command
 
 
-class OwedRegions:
-    """Parts of surfaces that the client has not got as they are; they will be sent as pixels."""
-
-    def __init__(self) -> None:
-        self._regions: dict[int, list[Rect]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._regions)
-
-    def __iter__(self) -> Iterator[tuple[int, list[Rect]]]:
-        return iter(self._regions.items())
-
-    def add(self, surface: int, rect: Rect) -> None:
-        """This part is owed, too."""
-        if rect.left >= rect.right or rect.top >= rect.bottom:
-            return
-        rects = self._regions.setdefault(surface, [])
-        if any(_holds(known, rect) for known in rects):
-            return
-        rects[:] = [known for known in rects if not _holds(rect, known)]
-        rects.append(rect)
-        if len(rects) > MAX_OWED_RECTS:
-            rects[:] = [
-                Rect(
-                    top=min(r.top for r in rects),
-                    left=min(r.left for r in rects),
-                    bottom=max(r.bottom for r in rects),
-                    right=max(r.right for r in rects),
-                )
-            ]
-
-    def forget(self, surface: int) -> None:
-        """The surface is gone."""
-        self._regions.pop(surface, None)
-
-    def take(self) -> dict[int, list[Rect]]:
-        """All of it; nothing is owed afterwards."""
-        regions, self._regions = self._regions, {}
-        return regions
-
-
-def _holds(outer: Rect, inner: Rect) -> bool:
-    return (
-        outer.top <= inner.top
-        and outer.left <= inner.left
-        and outer.bottom >= inner.bottom
-        and outer.right >= inner.right
-    )
-
-
 class DisplayPipe:
     """
     Entries in the order in which they are to be sent.
@@ -177,7 +127,7 @@ class DisplayPipe:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self._rows = bytearray()  # of the entries; see display_reference.ROW
-        self.owed = OwedRegions()
+        self.owed = Regions()  # what the client has not got as it is: sent as pixels later
         self.dropped = 0  # drawables that were covered before they were sent
         self._drawables = 0
         self._weight = 0
