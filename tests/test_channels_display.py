@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from spicemig.channels import display as display_module
-from spicemig.channels import display_pipe
+from spicemig.channels import display_encoding, display_pipe
 from spicemig.channels.display import DisplayCore
 from spicemig.channels.events import DisplayInitialised, PreferredCompression
 from spicemig.channels.pixmap_cache import PixmapCache
@@ -38,7 +37,7 @@ INIT = display.Init(
 )
 
 
-def settings(image_compression="auto_glz", jpeg_wan="never"):
+def settings(image_compression="lz4", jpeg_wan="never"):
     """The settings that a display channel reads."""
     return SimpleNamespace(image_compression=image_compression, jpeg_wan=jpeg_wan)
 
@@ -556,6 +555,6 @@ class BoundsTests(SynchronousTestCase):
     def test_lookahead(self):
         """Only some of the waiting images are encoded before their turn."""
         peer = ready()
-        self.patch(display_module, "LOOKAHEAD", 2)
+        self.patch(display_encoding, "LOOKAHEAD", 2)
         peer.core.drawables(Batch.of([copy(image(100, 100), left=x * 5) for x in range(5)]))
         self.assertEqual(len(peer.core.jobs()), 2)

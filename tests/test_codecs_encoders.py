@@ -44,7 +44,7 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_lz4(self):
         """LZ4 is for clients that know it and formats that have it."""
-        mode = ImageCompression.AUTO_GLZ
+        mode = ImageCompression.LZ4
         self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), ("lz4",))
         self.assertEqual(candidates(flat(), mode, client_lz4=False, lossy=False), ("lz",))
         self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
@@ -67,9 +67,15 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(encode(flat(), names).image_type, ImageType.LZ_RGB)
         self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
 
+    def test_glz(self):
+        """GLZ is named before what takes its place where there is no dictionary."""
+        for mode, names in ((ImageCompression.GLZ, ("glz", "lz")),):
+            self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), names)
+            self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
+
     def test_jpeg(self):
         """JPEG is for large images where loss is allowed."""
-        mode = ImageCompression.AUTO_GLZ
+        mode = ImageCompression.LZ4
         self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=True), ("jpeg", "lz4"))
         self.assertEqual(candidates(flat(20, 20), mode, client_lz4=True, lossy=True), ("lz4",))
 
@@ -106,7 +112,7 @@ class EncodingTests(SynchronousTestCase):
 
     def setUp(self):
         self.calls = []
-        self.patch(encoders, "encode", lambda pixels, names: self.calls.append(names))
+        self.patch(encoders, "encode", lambda pixels, names, natural: self.calls.append(names))
 
     def test_shared(self):
         """Whoever asks for the same encoders gets the same encoding; others get their own."""

@@ -10,25 +10,26 @@ migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from spicemig.channels.core import ChannelCore, LeavingStage, receives
+from spicemig.channels.display_encoding import ImageEncoders, Job
 from spicemig.channels.display_images import ImagePacker
 from spicemig.channels.display_pipe import (
     EFFECT_OPAQUE,
     Band,
     Command,
     DisplayPipe,
+    Entry,
     PlainImage,
     Waiting,
     clipped,
 )
 from spicemig.channels.display_stock import is_drawn_alike
 from spicemig.channels.events import DisplayInitialised, PreferredCompression
+from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
-from spicemig.codecs.encoders import Encoded, Encoding
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.state import carried, session_state
 from spicemig.wire.capabilities import DisplayCap
@@ -57,7 +58,6 @@ from spicemig.wire.enums import (
 from spicemig.wire.messages import display
 
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
-LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
 PIXEL_BYTES = 4  # of any surface
 PRIMARY = 0  # the id of the surface that is the screen
 BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
@@ -127,17 +127,6 @@ class DisplayState:
     owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodeJob:
-    """Work for a thread: an image that is too large to encode in between."""
-
-    encoding: Encoding
-
-    def run(self) -> Encoded | None:
-        """Encode it; may be called in any thread and touches nothing else."""
-        return self.encoding.make()
-
-
 class DisplayCore(ChannelCore):
     """
     The server's side of one display channel.
@@ -153,10 +142,17 @@ class DisplayCore(ChannelCore):
     uses_acks = True
 
     def __init__(
-        self, state: DisplayState | None = None, *, pixmap_cache: PixmapCache, settings: Any, **common: Any
+        self,
+        state: DisplayState | None = None,
+        *,
+        pixmap_cache: PixmapCache,
+        glz_dictionary: GlzDictionary | None = None,
+        settings: Any,
+        **common: Any,
     ) -> None:
         super().__init__(state, **common)
         self.pixmap_cache = pixmap_cache
+        self.glz_dictionary = glz_dictionary if glz_dictionary is not None else GlzDictionary()
         self.settings = settings
         self.pipe = DisplayPipe()
         self.palettes = PaletteCache()
@@ -167,7 +163,7 @@ class DisplayCore(ChannelCore):
             lossy=settings.jpeg_wan == "always",
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
-        self._under_way: set[Encoding] = set()
+        self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.channel_id)
 
     # what is to be shown
 
@@ -180,6 +176,12 @@ class DisplayCore(ChannelCore):
     def idle(self) -> bool:
         """Whether everything that was to be shown has been sent."""
         return not self.pipe.entries and not self.pipe.owed
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether an image must be sent by another display channel of this client first."""
+        entry = self.pipe.entries[0] if self.pipe.entries else None
+        return isinstance(entry, Waiting) and entry.own is not None
 
     def surface_created(self, surface: Any, primary: bool = False) -> None:
         """The client gets this surface, all black, unless it is of a kind that the client does not know."""
@@ -259,23 +261,16 @@ class DisplayCore(ChannelCore):
 
     # encoding
 
-    def jobs(self) -> list[EncodeJob]:
-        """Work that must be done before the next drawings can go; give the results to :meth:`encoded`."""
+    def jobs(self) -> list[Job]:
+        """Work that must be done before the next drawings can go; tell :meth:`encoded` when it is."""
         self._pump()
         if not self._may_draw():
             return []
-        new: list[EncodeJob] = []
-        for entry in self.pipe.entries[:LOOKAHEAD]:
-            if isinstance(entry, Waiting):
-                for encoding in self._missing(entry.drawable):
-                    if encoding not in self._under_way:
-                        self._under_way.add(encoding)
-                        new.append(EncodeJob(encoding))
-        return new
+        return list(self.encoders.jobs(self.compression, self._may_be_lossy))
 
-    def encoded(self, job: EncodeJob, result: Encoded | None) -> None:
-        """A job is done."""
-        self._under_way.discard(job.encoding)
+    def encoded(self, job: Job, result: Any = None) -> None:
+        """A job is done; what it made is kept where it was to be."""
+        self.encoders.done(job)
         self._pump()
 
     # sending
@@ -285,43 +280,47 @@ class DisplayCore(ChannelCore):
         self._pump()
         return super().data_to_send()
 
-    def flush_all(self) -> None:
+    def flush_all(self) -> bool:
         """
         Send all that waits, whatever the window; what is too much is owed instead.
 
-        For a handover: afterwards nothing waits, and what is owed is part of the state.
+        For a handover: afterwards nothing waits, and what is owed is part of the
+        state. Returns False if other display channels of this client must come
+        first, and this is to be called again then.
         """
         if not self.state.initialised:
-            return
+            return True
+        self.encoders.finish()
         weight = sum(entry.weight for entry in self.pipe.entries if isinstance(entry, Waiting))
         if weight > MAX_FLUSH_BYTES:
             self.pipe.collapse_all()
         while self.pipe.entries:
+            if not self._ready(self.pipe.entries[0], at_once=True):
+                return False
             self._send_next()
+        return True
 
     def _may_draw(self) -> bool:
         return self.stage in SPEAKING and self.window_open and bool(self.state.initialised)
 
     def _pump(self) -> None:
         while self.pipe.entries and self._may_draw():
-            entry = self.pipe.entries[0]
-            if isinstance(entry, Waiting) and self._missing(entry.drawable):
+            if not self._ready(self.pipe.entries[0]):
                 return
             self._send_next()
+
+    def _ready(self, entry: Entry, *, at_once: bool = False) -> bool:
+        if isinstance(entry, Command):
+            return True
+        lossy = self._may_be_lossy(entry.drawable)
+        return self.encoders.ready(entry, self.compression, lossy, at_once=at_once)
 
     def _send_next(self) -> None:
         entry = self.pipe.pop()
         if isinstance(entry, Command):
             self.send(entry.message)
         else:
-            self._send_drawable(entry.drawable)
-
-    def _missing(self, drawable: Any) -> list[Encoding]:
-        lossy = self._may_be_lossy(drawable)
-        found = (
-            self.images.missing(image, self.compression, lossy=lossy) for _offset, image in drawable.fixups()
-        )
-        return [encoding for encoding in found if encoding is not None]
+            self._send_drawable(entry)
 
     def _may_be_lossy(self, drawable: Any) -> bool:
         """Only plain copies: everything else would compute with what is not exact."""
@@ -332,14 +331,25 @@ class DisplayCore(ChannelCore):
             and len(drawable.fixups()) == 1
         )
 
-    def _send_drawable(self, drawable: Any) -> None:
-        packed = self.images.pack(drawable, self.compression, lossy=self._may_be_lossy(drawable))
+    def _send_drawable(self, entry: Waiting) -> None:
+        drawable = entry.drawable
+        lossy = self._may_be_lossy(drawable)
+        packed = self.images.pack(drawable, self.compression, lossy=lossy, own=entry.own)
         for palette in packed.evicted_palettes:
             self.send(display.InvalPalette(id=palette))
         if packed.evicted:
             self._invalidate(packed.evicted)
+        if entry.own is not None:
+            self._wait_for(self.glz_dictionary.awaited_by(self.channel_id))
         self.send_body(drawable.number, packed.parts)
-        self.pixmap_cache.used(packed.images, self.channel_id, self.common.serial_sent)
+        serial = self.common.serial_sent
+        self.pixmap_cache.used(packed.images, self.channel_id, serial)
+        self.encoders.sent(entry, serial)
+
+    def _wait_for(self, uses: Collection[tuple[int, int]]) -> None:
+        """Have the client come so far, (channel id, serial), on its other display channels first."""
+        if uses:
+            self.wait_for_channels((CHANNEL_TYPES["display"], *use) for use in uses)
 
     def _invalidate(self, evicted: list[CachedImage]) -> None:
         """Have the client drop images, after the client's other display channels have used them."""
@@ -348,8 +358,7 @@ class DisplayCore(ChannelCore):
             for use in image.uses:
                 if use.channel_id != self.channel_id:
                     last[use.channel_id] = max(last.get(use.channel_id, 0), use.serial)
-        if last:
-            self.wait_for_channels((CHANNEL_TYPES["display"], *use) for use in sorted(last.items()))
+        self._wait_for(sorted(last.items()))
         resources = [ResourceId(type=ResourceType.PIXMAP, id=image.id) for image in evicted]
         self.send(display.InvalList(resources=resources))
 
@@ -360,9 +369,13 @@ class DisplayCore(ChannelCore):
         state = self.state
         self.pipe.collapse_all()
         state.message_serial = self.common.serial_sent
+        state.glz_last_image_id = self.glz_dictionary.next_id
         state.surfaces = list(self._surfaces.values())
         state.surface_ids = SurfaceIds(ids=list(self._surfaces))
         state.palettes = self.palettes.ids()
+        for entry in self.pipe.entries:  # the client's dictionary has them, but they were not flushed
+            if isinstance(entry, Waiting):
+                self.pipe.owe(entry)
         state.owed = [OwedRegion(surface_id=surface, rects=list(rects)) for surface, rects in self.pipe.owed]
         return super().export_state()
 
@@ -389,6 +402,7 @@ class DisplayCore(ChannelCore):
         if self.state.initialised:
             raise ProtocolError(LinkError.INVALID_DATA, "a second Init")
         self.pixmap_cache.open(message.pixmap_cache_id, message.pixmap_cache_size)
+        self.glz_dictionary.open(message.glz_dictionary_id, message.glz_dictionary_window_size)
         state = self.state
         state.initialised = 1
         state.pixmap_cache_id = message.pixmap_cache_id

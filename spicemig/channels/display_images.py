@@ -16,7 +16,7 @@ from typing import Any
 
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
-from spicemig.codecs.encoders import Encoding, candidates, pixels_of
+from spicemig.codecs.encoders import GLZ, Encoded, Encoding, candidates, pixels_of
 from spicemig.codecs.pixels import PALETTE_FORMATS, ImageError, row_bytes
 from spicemig.wire.declare import Buffer
 from spicemig.wire.enums import BitmapFlags, ImageFlags, ImageType
@@ -59,24 +59,35 @@ class ImagePacker:
         self.lossy = lossy  # whether images may be sent lossy at all
         self.sent = [0] * 256  # images, by ImageType
 
-    def missing(self, image: Any, mode: int, *, lossy: bool) -> Encoding | None:
-        """The encoding that must be made elsewhere before this image can be packed, if any."""
-        if image.surface is not None or self._cached(image, lossy) is not None:
-            return None
-        encoding = self._encoding(image, mode, lossy)
-        if encoding is None or encoding.done or _plain_bytes(image) < INLINE_BYTES:
-            return None
-        return encoding
+    def names(self, image: Any, mode: int, *, lossy: bool) -> tuple[str, ...]:
+        """The encoders for an image that has to be encoded; none for others."""
+        if (
+            image.surface is not None
+            or _plain_bytes(image) < MIN_ENCODED_BYTES
+            or self._cached(image, lossy) is not None
+        ):
+            return ()
+        return candidates(pixels_of(image), mode, client_lz4=self.client_lz4, lossy=lossy and self.lossy)
 
-    def pack(self, drawable: Any, mode: int, *, lossy: bool) -> PackedDrawing:
-        """The message for a drawable none of whose images is :meth:`missing`."""
+    def missing(self, image: Any, names: tuple[str, ...]) -> Encoding | None:
+        """The encoding that must be made elsewhere before this image can be packed with it, if any."""
+        if not names or _plain_bytes(image) < INLINE_BYTES:
+            return None
+        encoding = Encoding.of(image, names)
+        return None if encoding.done else encoding
+
+    def pack(self, drawable: Any, mode: int, *, lossy: bool, own: Encoded | None = None) -> PackedDrawing:
+        """
+        The message for a drawable none of whose encodings is :meth:`missing`; ``own`` is
+        its only image as the client's own dictionary has it.
+        """
         body = bytearray(drawable.body)
         packed = PackedDrawing([body])
         brought: set[int] = set()
         at = len(body)
         for pointer, image in drawable.fixups():
             _U32.pack_into(body, pointer, at)
-            parts = self._image(image, mode, lossy, at, packed, brought)
+            parts = self._image(image, mode, lossy, at, packed, brought, own)
             packed.parts += parts
             at += sum(map(len, parts))
         return packed
@@ -92,10 +103,18 @@ class ImagePacker:
             return None
         pixels = pixels_of(image)
         names = candidates(pixels, mode, client_lz4=self.client_lz4, lossy=lossy and self.lossy)
+        names = tuple(name for name in names if name != GLZ)
         return Encoding.of(image, names) if names else None
 
     def _image(
-        self, image: Any, mode: int, lossy: bool, at: int, packed: PackedDrawing, brought: set[int]
+        self,
+        image: Any,
+        mode: int,
+        lossy: bool,
+        at: int,
+        packed: PackedDrawing,
+        brought: set[int],
+        own: Encoded | None,
     ) -> list[Buffer]:
         """An image at an offset of the message: descriptor and what belongs behind it."""
         flags = image.flags & HIGH_BITS_SET
@@ -105,7 +124,7 @@ class ImagePacker:
                 _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height),
                 _U32.pack(image.surface),
             ]
-        if image.id not in brought:
+        if own is None and image.id not in brought:
             known = self._cached(image, lossy)
             if known is not None:
                 packed.images.append(image.id)
@@ -115,8 +134,8 @@ class ImagePacker:
                 )
                 self.sent[kind] += 1
                 return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
-        encoding = self._encoding(image, mode, lossy)
-        encoded = encoding.make() if encoding is not None else None
+        encoding = self._encoding(image, mode, lossy) if own is None else None
+        encoded = encoding.make() if encoding is not None else own
         if image.flags & CACHE_ME and image.id not in brought:
             flags |= self._keep(image, encoded is not None and encoded.lossy, packed)
             brought.add(image.id)
@@ -135,10 +154,11 @@ class ImagePacker:
     def _keep(self, image: Any, lossy: bool, packed: PackedDrawing) -> int:
         """Have the client keep an image that it is sent now; the flag that tells it so."""
         known = self.pixmaps.find(image.id)
-        if known is not None:  # it has a lossy one
-            known.lossy = 0
+        if known is not None:
+            was_lossy, known.lossy = known.lossy, 0
             packed.images.append(image.id)
-            return CACHE_REPLACE_ME
+            # it may have the right one by now, and is not to count it twice
+            return CACHE_REPLACE_ME if was_lossy else 0
         evicted = self.pixmaps.add(image.id, image.width * image.height, lossy=lossy, keep=packed.images)
         if evicted is None:
             return 0

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from spicemig.channels.display_images import is_sound
 from spicemig.channels.display_kernels import covered
 from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, row_of
+from spicemig.channels.glz_dictionary import InDictionary
 from spicemig.channels.regions import Regions
 from spicemig.wire.drawing import Rect
 
@@ -73,7 +74,19 @@ class Waiting:
     ``pinned`` ones must be sent; see :meth:`DisplayPipe.pin`.
     """
 
-    __slots__ = ("drawable", "opaque", "pinned", "reads", "row", "snapshot", "sound", "surface", "weight")
+    __slots__ = (
+        "drawable",
+        "opaque",
+        "own",
+        "passed_over",
+        "pinned",
+        "reads",
+        "row",
+        "snapshot",
+        "sound",
+        "surface",
+        "weight",
+    )
 
     def __init__(self, drawable: Any, images: list[Any], *, opaque: bool, snapshot: bool = False) -> None:
         self.drawable = drawable
@@ -81,6 +94,8 @@ class Waiting:
         self.opaque = opaque
         self.snapshot = snapshot
         self.pinned = False
+        self.own: InDictionary | None = None  # its only image, if the client's GLZ dictionary has it
+        self.passed_over = False  # the dictionary does not take that
         self.reads = {image.surface for image in images if image.surface is not None}
         if drawable.number == COPY_BITS:
             self.reads.add(self.surface)
@@ -176,9 +191,18 @@ class DisplayPipe:
         """Have this one sent whatever comes: another image refers to what it brings."""
         if not waiting.pinned:
             waiting.pinned = True
-            waiting.row = bytes((waiting.row[0] & ~DRAWS,)) + waiting.row[1:]
-            at = self.entries.index(waiting) * ROW.size
-            self._rows[at : at + ROW.size] = waiting.row
+            self._set_flags(waiting, waiting.row[0] & ~DRAWS)
+
+    def unpin(self, waiting: Waiting) -> None:
+        """It need not be sent after all."""
+        if waiting.pinned:
+            waiting.pinned = False
+            self._set_flags(waiting, waiting.row[0] | DRAWS)
+
+    def _set_flags(self, waiting: Waiting, flags: int) -> None:
+        waiting.row = bytes((flags,)) + waiting.row[1:]
+        at = self.entries.index(waiting) * ROW.size
+        self._rows[at : at + ROW.size] = waiting.row
 
     def collapse(self) -> None:
         """Give up the waiting drawables and owe what they touch."""
@@ -198,11 +222,16 @@ class DisplayPipe:
             if isinstance(entry, Command) and entry.ends
         }
         for index, entry in enumerate(entries):
-            if isinstance(entry, Command) or entry.pinned or not chosen(entry):
+            if isinstance(entry, Command):
                 kept.append(entry)
                 continue
-            self._uncount(entry)
-            if index > last.get(entry.surface, -1):
+            stays = entry.pinned or not chosen(entry)
+            if stays:
+                kept.append(entry)
+            else:
+                self._uncount(entry)
+            # what stays may blend with what would have been drawn before it
+            if not (stays and entry.opaque) and index > last.get(entry.surface, -1):
                 self.owe(entry)
         self._set(kept)
 
@@ -219,6 +248,8 @@ class DisplayPipe:
             if isinstance(entry, Waiting):
                 for surface in entry.reads - {entry.surface}:
                     begun.pop(surface, None)
+                if entry.pinned:
+                    begun.pop(entry.surface, None)
                 if entry.pinned:
                     begun.pop(entry.surface, None)
             elif entry.makes:

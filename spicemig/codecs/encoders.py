@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from spicemig.codecs import jpeg, lz, lz4, quic
+from spicemig.codecs import glz, jpeg, lz, lz4, quic
 from spicemig.codecs.kernels import gradual_score
 from spicemig.codecs.pixels import BITS_PER_PIXEL, PALETTE_FORMATS, Pixels, row_bytes
 from spicemig.wire.declare import Buffer
@@ -21,6 +21,9 @@ from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
 MIN_JPEG_PIXELS = 64 * 64  # below this a lossy image saves too little
 # a natural image scores less per pair of pixels, in quarters; with five bits a component and with eight
 NATURAL_BELOW_555, NATURAL_BELOW = 0.0, -0.12
+
+GLZ = "glz"  # the encoder that needs the dictionary of a client; see channels.display_encoding
+NATURAL = "natural"  # where an image's ``encodings`` say whether it is
 
 _GRADUAL_FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
 
@@ -57,8 +60,13 @@ def _lz4(pixels: Pixels) -> list[Buffer]:
     return lz4.encode(pixels)
 
 
+def _of_one_client(pixels: Pixels) -> list[Buffer]:
+    raise AssertionError("GLZ is encoded with a client's dictionary")
+
+
 ENCODERS: dict[str, Encoder] = {
     "quic": Encoder(ImageType.QUIC, quic.FORMATS, quic.encode),
+    GLZ: Encoder(ImageType.GLZ_RGB, glz.FORMATS, _of_one_client),
     "lz": Encoder(ImageType.LZ_RGB, lz.COLOUR_FORMATS, lz.encode),
     "lz_palette": Encoder(ImageType.LZ_PLT, PALETTE_FORMATS, lz.encode),
     "lz4": Encoder(ImageType.LZ4, lz4.FORMATS, _lz4),
@@ -78,6 +86,7 @@ MODES: dict[int, tuple[str, ...]] = {
 MODES[ImageCompression.QUIC] = ("quic",)
 MODES[ImageCompression.LZ] = ("lz", "lz_palette")
 MODES[ImageCompression.AUTO_LZ] = ("quic_natural", "lz", "lz_palette")
+MODES[ImageCompression.GLZ] = (GLZ, "lz", "lz_palette")
 
 LOSSY = ("jpeg", "jpeg_alpha")  # tried before those of any mode, where loss is allowed
 
@@ -97,7 +106,8 @@ def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> t
     """
     The names of the encoders to try for an image, best first; without any it goes out as a bitmap.
 
-    All but the last are for natural images.
+    All but the last, and GLZ before it, are for natural images. The client's dictionary
+    may take what GLZ is named for; without it the others are left.
     """
     names = tuple(name for name in MODES.get(mode, ()) if name != "lz4" or client_lz4)
     if mode in MODES and lossy and pixels.width * pixels.height >= MIN_JPEG_PIXELS:
@@ -106,7 +116,7 @@ def candidates(pixels: Pixels, mode: int, *, client_lz4: bool, lossy: bool) -> t
     for name in names:
         if pixels.format in ENCODERS[name].formats and (pixels.palette or name != "lz_palette"):
             chosen.append(name)
-            if not ENCODERS[name].natural:
+            if not ENCODERS[name].natural and name != GLZ:
                 break
     return tuple(chosen)
 
@@ -123,10 +133,23 @@ def is_natural(pixels: Pixels) -> bool:
     return bool(score < pairs * (NATURAL_BELOW_555 if pixels.format == BitmapFormat.BIT16 else NATURAL_BELOW))
 
 
-def encode(pixels: Pixels, names: tuple[str, ...]) -> Encoded | None:
-    """What the first of these encoders that helps makes of an image; None if none does."""
+def image_is_natural(image: Any) -> bool:
+    """As :func:`is_natural`, of a device's image; looked at once."""
+    known: bool | None = image.encodings.get(NATURAL)
+    if known is None:
+        known = image.encodings[NATURAL] = is_natural(pixels_of(image))
+    return known
+
+
+def encode(pixels: Pixels, names: tuple[str, ...], natural: bool | None = None) -> Encoded | None:
+    """
+    What the first of these encoders that helps makes of an image; None if none does.
+
+    ``natural`` says whether it is, if that is known.
+    """
     plain = row_bytes(pixels.format, pixels.width) * pixels.height
-    natural = ENCODERS[names[0]].natural and is_natural(pixels)
+    if natural is None:
+        natural = ENCODERS[names[0]].natural and is_natural(pixels)
     for name in names:
         encoder = ENCODERS[name]
         if encoder.natural and not natural:
@@ -147,11 +170,12 @@ class Encoding:
     by several at once: the work is done once.
     """
 
-    __slots__ = ("_lock", "done", "names", "pixels", "result")
+    __slots__ = ("_lock", "done", "names", "natural", "pixels", "result")
 
-    def __init__(self, pixels: Pixels, names: tuple[str, ...]) -> None:
+    def __init__(self, pixels: Pixels, names: tuple[str, ...], natural: bool | None = None) -> None:
         self.pixels: Pixels | None = pixels
         self.names = names
+        self.natural = natural  # if that is known
         self.done = False
         self.result: Encoded | None = None
         self._lock = Lock()
@@ -161,7 +185,8 @@ class Encoding:
         """The encoding of a device's image."""
         found: Encoding | None = image.encodings.get(names)
         if found is None:
-            found = image.encodings.setdefault(names, cls(pixels_of(image), names))
+            made = cls(pixels_of(image), names, image.encodings.get(NATURAL))
+            found = image.encodings.setdefault(names, made)
         return found
 
     def make(self) -> Encoded | None:
@@ -169,7 +194,7 @@ class Encoding:
         with self._lock:
             if not self.done:
                 assert self.pixels is not None
-                self.result = encode(self.pixels, self.names)
+                self.result = encode(self.pixels, self.names, self.natural)
                 self.pixels = None
                 self.done = True
         return self.result

@@ -3,6 +3,7 @@
 
 from typing import Annotated
 
+from spicemig.state import carried, session_state
 from spicemig.wire.declare import Counted, record, u8, u16, u32
 
 
@@ -10,12 +11,20 @@ from spicemig.wire.declare import Counted, record, u8, u16, u32
 class CarriedChannel:
     """
     One channel's state. ``core`` is what the channel core exported; ``shared``
-    is what it shares with its client's other channels: the pixmap cache for a
-    display channel, nothing for the others.
+    is what it shares with its client's other channels: a :class:`SharedImages` for
+    a display channel, nothing for the others.
     """
 
     core: Annotated[bytes, Counted(u32)]
     shared: Annotated[bytes, Counted(u32)] = b""
+
+
+@session_state(magic=b"IMGS", version=1)
+class SharedImages:
+    """What the display channels of a client share; the contents of the dictionary go ahead."""
+
+    pixmap_cache: Annotated[bytes, Counted(u32)] = carried(default=b"")
+    glz_dictionary: Annotated[bytes, Counted(u32)] = carried(default=b"")
 
 
 @record

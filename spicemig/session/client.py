@@ -18,12 +18,14 @@ from twisted.logger import Logger
 from spicemig.channels import events
 from spicemig.channels.cursor import CursorCore
 from spicemig.channels.display import DisplayCore
+from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.inputs import InputsCore
 from spicemig.channels.main import MainCore
 from spicemig.channels.pixmap_cache import PixmapCache
+from spicemig.codecs.glz import GlzWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.backlog import Backlog, Show
-from spicemig.session.carried import CarriedChannel
+from spicemig.session.carried import CarriedChannel, SharedImages
 from spicemig.session.stage import Stage
 from spicemig.wire.capabilities import MainCap
 
@@ -59,6 +61,8 @@ class ClientSession:
         self.local = False  # came over a unix socket: no address of a target means anything to it
         self.cores: dict[ChannelKey, Any] = {}
         self.pixmap_cache = PixmapCache()
+        self.glz_dictionary = GlzDictionary()
+        self.glz_contents: GlzWindow | None = None  # of an arriving client, ahead of its state
         self.latency_seconds: float | None = None
         self.closing = False  # from our side
         self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
@@ -109,7 +113,12 @@ class ClientSession:
                 **common,
             )
         if request.channel == "display":
-            return DisplayCore(pixmap_cache=self.pixmap_cache, settings=self.host.settings, **common)
+            return DisplayCore(
+                pixmap_cache=self.pixmap_cache,
+                glz_dictionary=self.glz_dictionary,
+                settings=self.host.settings,
+                **common,
+            )
         if request.channel == "inputs":
             return InputsCore(**common)
         return CursorCore(**common)
@@ -161,6 +170,13 @@ class ClientSession:
     def _encoded(self, result: Any, core: Any, job: Any) -> None:
         core.encoded(job, result)
         self.flush(core)
+        self._flush_others(core)
+
+    def _flush_others(self, core: Any) -> None:
+        """A display channel went on: another one may have waited for that."""
+        for other in self._displays():
+            if other is not core and other.waits_for_others:
+                self.flush(other)
 
     def _encoding_failed(self, failure: Any, core: Any) -> None:
         self.log.failure("client {client}: an image could not be encoded", failure, client=self.address)
@@ -200,6 +216,8 @@ class ClientSession:
             return
         del self.cores[key]
         self._live_displays.discard(key)
+        if core.channel == "display" and core.state.initialised:
+            self.glz_dictionary.channel_gone(core.channel_id, last=not self._live_displays)
         if core.channel == "inputs":
             self.host.inputs.keys_left(self.connection_id, core.keys_to_release())
         if core.channel == "main" and self.seal is None:
@@ -365,8 +383,9 @@ class ClientSession:
         """Handle nothing more from the client; send off what the displays still hold."""
         for core in self.cores.values():
             core.freeze()
-        for display in self._displays():
-            display.flush_all()
+        waiting = self._displays()
+        while waiting := [display for display in waiting if not display.flush_all()]:
+            pass  # the one whose image is the oldest goes on
         for core in list(self.cores.values()):
             self.flush(core)
 
@@ -380,7 +399,10 @@ class ClientSession:
 
     def carried(self, core: Any) -> bytes:
         """What a channel hands to the target."""
-        shared = self.pixmap_cache.export_state() if core.channel == "display" else b""
+        shared = b""
+        if core.channel == "display":
+            images: Any = SharedImages(self.pixmap_cache.export_state(), self.glz_dictionary.export_state())
+            shared = images.export_state()
         return CarriedChannel(core=core.export_state(), shared=shared).pack()
 
     def leave(self, seal: Callable[[str, int, bytes], bytes]) -> None:
@@ -403,8 +425,8 @@ class ClientSession:
             if core is None:
                 continue
             carried = CarriedChannel.unpack(block)
-            if core.channel == "display":
-                self.pixmap_cache.restore_from(bytes(carried.shared))
+            if core.channel == "display" and not any(channel == "display" for channel, _id in self.restored):
+                self._restore_images(bytes(carried.shared))
             core.restore(bytes(carried.core))
             self.restored.add(key)
             if core.channel == "display":
@@ -417,6 +439,13 @@ class ClientSession:
             self.flush(core)
         self.tell_mouse_mode()
         self.tell_modifiers()
+
+    def _restore_images(self, shared: bytes) -> None:
+        kind: Any = SharedImages
+        images = kind.restore(shared)
+        self.pixmap_cache.restore_from(bytes(images.pixmap_cache))
+        self.glz_dictionary.restore_from(bytes(images.glz_dictionary), self.glz_contents)
+        self.glz_contents = None
 
     def expect_state(self) -> None:
         """Keep what the device shows from now on, if there is a display whose state is still on its way."""
