@@ -158,6 +158,11 @@ class StockTests(SynchronousTestCase):
         """An area that is not in the image is not copied."""
         self.pixels(copy(image(), area=Rect(0, 1, SIDE, SIDE + 1)), copy(image(), area=Rect(3, 0, 3, SIDE)))
 
+    def test_size_of_surfaces(self) -> None:
+        """An image that is a surface is as large as that, whatever the driver says."""
+        self.commands(copy(DeviceImage(0, 0, surface=1)))
+        self.pixels(copy(DeviceImage(99, 99, surface=1), area=Rect(0, 0, SIDE + 1, SIDE)))
+
     def test_masks(self) -> None:
         """A mask is a bitmap of one bit."""
         self.pixels(fill(mask=image()), fill(mask=shown(6)))

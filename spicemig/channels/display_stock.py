@@ -93,7 +93,7 @@ def is_drawn_alike(drawable: Any, surfaces: Mapping[int, Any], *, composite: boo
     if depth == 1 or number == COMPOSITE and not composite:
         return False
     fixups = drawable.fixups()
-    if number in _WITH_AREA and not (fixups and _is_inside(drawable, *fixups[0])):
+    if number in _WITH_AREA and not (fixups and _is_inside(drawable, surfaces, *fixups[0])):
         return False
     special = _SPECIAL.get(number)
     if special is None and not fixups:
@@ -119,10 +119,12 @@ def is_drawn_alike(drawable: Any, surfaces: Mapping[int, Any], *, composite: boo
     return special is None or special(drawable, target)
 
 
-def _is_inside(drawable: Any, pointer: int, image: Any) -> bool:
+def _is_inside(drawable: Any, surfaces: Mapping[int, Any], pointer: int, image: Any) -> bool:
     """Whether the area that is drawn is a part of the image behind this pointer."""
     top, left, bottom, right = _AREA.unpack_from(drawable.body, pointer + _POINTER_BYTES)
-    return bool(0 <= top < bottom <= image.height and 0 <= left < right <= image.width)
+    # drivers leave out the size of an image that is a surface, and clients do not look at it
+    size = image if image.surface is None else surfaces[image.surface]
+    return bool(0 <= top < bottom <= size.height and 0 <= left < right <= size.width)
 
 
 def _has_colours_for(image: Any, target: Any) -> bool:
