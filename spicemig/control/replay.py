@@ -89,12 +89,17 @@ def _draw(reader: TraceReader, device: QXLDevice, until: int | None) -> tuple[di
 def _encode(
     reader: TraceReader, device: QXLDevice, until: int | None, how: Encode
 ) -> tuple[dict[str, Any], str]:
+    """Play everything to a client, from memory; the report, and what went wrong."""
+    trace = Preloaded(reader, until)
+    return send(trace, device, how), trace.trouble
+
+
+def send(trace: Preloaded, device: QXLDevice, how: Encode) -> dict[str, Any]:
     """
-    Play everything to a client, from memory; the report, and what went wrong.
+    Play a trace to a client; the report.
 
     What no client has to have drawn by the server is not drawn.
     """
-    trace = Preloaded(reader, until)
     client = ReplayClient(device, how.mode, workers=how.workers, streaming=how.streaming)
     gc.collect()
     gc.freeze()  # the trace is the guest's memory
@@ -122,7 +127,7 @@ def _encode(
         "messages": client.messages,
         "bytes_sent": client.bytes_sent,
         "images_by_codec": client.images_by_codec,
-    }, trace.trouble
+    }
 
 
 class Stopwatch:

@@ -30,7 +30,7 @@ from spicemig.errors import WireError
 from spicemig.wire.enums import BitmapFormat
 from spicemig.wire.messages.display import DrawCopy, Head, MonitorsConfig
 
-BATCH_COMMANDS = 64
+BATCH_COMMANDS = 128
 BATCH_BYTES = 1 << 20  # of image data
 
 _NAMES: dict[type, str] = {
