@@ -66,6 +66,7 @@ class GlzDictionary:
         self.window: GlzWindow | None = None
         self.ended = False
         self.busy = False  # whether a thread encodes for it
+        self.pixels_ever = 0  # that were in the window
         self._lock = Lock()
         self._unsent: dict[int, int] = {}  # image id: channel that is to send it, in order
         self._sent: dict[int, int] = {}  # channel: serial of its last message with an image
@@ -125,6 +126,7 @@ class GlzDictionary:
                 self.end()
                 raise
             self._unsent[image_id] = channel_id
+            self.pixels_ever += pixels.width * pixels.height
         return InDictionary(ImageType.GLZ_RGB, parts, sum(map(len, parts)), False, image_id=image_id)
 
     def turn_of(self, image: InDictionary) -> bool:
@@ -202,3 +204,4 @@ class GlzDictionary:
         )
         self.ended = bool(state.ended) or bool(state.size) and not whole
         self.window = contents if whole and not self.ended else None
+        self.pixels_ever = self.window.taken if self.window is not None else 0

@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 import struct
 
-from spicemig.wire.messages.migration import PixelBlock, StateChunk
+from spicemig.wire.messages.migration import DictionaryBlock, PixelBlock, StateChunk
 
 _PIXELS = struct.Struct("<BIIIIIIIQ")
+_IMAGE = struct.Struct("<BIIQBIIIQ")
 _STATE = struct.Struct("<BBIBBBQ")
 
 
@@ -30,6 +31,23 @@ class Digest:
                 block.top,
                 block.rows,
                 block.stride,
+                len(block.data),
+            )
+        )
+        self._hash.update(block.data)
+
+    def image(self, block: DictionaryBlock) -> None:
+        """Add a piece of an image of a GLZ dictionary."""
+        self._hash.update(
+            _IMAGE.pack(
+                3,
+                block.connection_id,
+                block.window_pixels,
+                block.image_id,
+                block.format,
+                block.width,
+                block.height,
+                block.first,
                 len(block.data),
             )
         )

@@ -40,6 +40,9 @@ class IHandoverHost(Interface):
     def client_blocks(connection_id):
         """The ``ChannelBlock`` of each of a frozen client's channels."""
 
+    def glz_dictionary(connection_id):
+        """The GLZ dictionary of a client, whose window goes ahead of the client's state."""
+
     def give_away():
         """From now on another host owns the guest."""
 
@@ -71,6 +74,12 @@ class IHandoverHost(Interface):
 
     def load(host_state, device_state, guest_kind, guest_state):
         """Take over the stopped guest, without running it."""
+
+    def take_image(connection_id, pixels, image):
+        """
+        The next image (a ``GlzImage``) of an expected client's GLZ window of so many
+        pixels; raises ``SpicemigError`` if it cannot be.
+        """
 
     def stage_blocks(connection_id, blocks):
         """Keep a client's ``ChannelBlock`` until ``assume``."""

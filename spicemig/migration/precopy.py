@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Pixels on their way to the target, in rounds, not faster than it takes them.
+Pixels and dictionaries on their way to the target, in rounds, not faster than it takes them.
 
-A round is what was dirty when it began. Rounds end when what is left can be sent
+A round is what was dirty, or not sent yet, when it began. Rounds end when what is left can be sent
 within the goal for the pause, when they no longer get smaller, or when there were too many.
 """
 
@@ -13,8 +13,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from spicemig.errors import MigrationError
+from spicemig.migration.dictionaries import OutgoingImages
 from spicemig.migration.digest import Digest
-from spicemig.wire.messages.migration import CHUNK_BYTES, MESSAGE_BYTES, PixelBlock, RoundEnd
+from spicemig.wire.messages.migration import (
+    CHUNK_BYTES,
+    MESSAGE_BYTES,
+    DictionaryBlock,
+    PixelBlock,
+    RoundEnd,
+)
 
 WINDOW_BYTES = 4 << 20  # sent and not yet applied by the target
 MIN_CLEAN_BYTES = CHUNK_BYTES  # so little is never worth another round
@@ -23,12 +30,18 @@ PIXEL_HEADER_BYTES = 32
 
 
 class PixelPump:
-    """Sends the device's dirty pixels through ``send``, and counts."""
+    """Sends the device's dirty pixels and the clients' ``images`` through ``send``, and counts."""
 
     def __init__(
-        self, device: Any, send: Callable[[Any], None], digest: Digest, seconds: Callable[[], float]
+        self,
+        device: Any,
+        images: OutgoingImages,
+        send: Callable[[Any], None],
+        digest: Digest,
+        seconds: Callable[[], float],
     ) -> None:
         self.device = device
+        self.images = images
         self.send = send
         self.digest = digest
         self.seconds = seconds
@@ -36,7 +49,7 @@ class PixelPump:
         self.sent_bytes = 0
         self.applied_bytes = 0
         self.bytes_per_second = 0.0
-        self._pieces: deque[PixelBlock] = deque()
+        self._pieces: deque[PixelBlock | DictionaryBlock] = deque()
         self._round_end: int | None = (
             None  # value of sent_bytes at which the round is over; None: at the last pixel
         )
@@ -49,16 +62,23 @@ class PixelPump:
         """Bytes the target has not applied yet."""
         return self.sent_bytes - self.applied_bytes
 
+    def dirty_bytes(self) -> int:
+        """What the target has not, or not as it is now; about."""
+        dirty: int = self.device.dirty_bytes()
+        return dirty + self.images.waiting_bytes()
+
     def begin_round(self) -> None:
         """Start a round with what is dirty now."""
         self.rounds += 1
         self._round_began = self.seconds()
         self._round_first = self.sent_bytes
-        self._dirty_before = self.device.dirty_bytes()
+        self._dirty_before = self.dirty_bytes()
+        self.images.begin_round()
         self._round_end = self.sent_bytes + self._dirty_before
 
     def begin_last(self) -> None:
         """Start the last round: until nothing is dirty."""
+        self.images.begin_round()
         self._round_end = None
 
     def applied(self, total: int) -> bool:
@@ -75,11 +95,16 @@ class PixelPump:
             if piece is None:
                 return True
             self.sent_bytes += len(piece.data)
-            self.digest.pixels(piece)
+            if isinstance(piece, PixelBlock):
+                self.digest.pixels(piece)
+            else:
+                self.digest.image(piece)
             self.send(piece)
         return False
 
-    def _next(self) -> PixelBlock | None:
+    def _next(self) -> PixelBlock | DictionaryBlock | None:
+        if not self._pieces:
+            self._pieces.extend(self.images.next_blocks())
         if not self._pieces:
             if self._round_end is not None and self.sent_bytes >= self._round_end:
                 return None
@@ -92,7 +117,7 @@ class PixelPump:
         taken = max(self.seconds() - self._round_began, 1e-6)
         if self.sent_bytes > self._round_first:
             self.bytes_per_second = (self.sent_bytes - self._round_first) / taken
-        dirty = self.device.dirty_bytes()
+        dirty = self.dirty_bytes()
         self.send(RoundEnd(self.rounds, dirty))
         if dirty <= MIN_CLEAN_BYTES or dirty <= self.bytes_per_second * goal_seconds:
             return True

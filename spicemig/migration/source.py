@@ -20,6 +20,7 @@ from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.migration.blocks import KEY_BYTES, Sealer
 from spicemig.migration.channel import MigrationChannel
 from spicemig.migration.clients import MovingClient
+from spicemig.migration.dictionaries import OutgoingImages
 from spicemig.migration.digest import Digest
 from spicemig.migration.epoch import EpochFile
 from spicemig.migration.handover import Handover, problem, problem_texts
@@ -308,10 +309,18 @@ class SourceHandover(Handover):
         except OSError as error:
             self.fail(Input.FAILED, self._disk_problem(error))
             return
-        self.pump = PixelPump(self.host.device, self.send, self.digest, self.seconds)
+        images = OutgoingImages(self._moving_dictionaries)
+        self.pump = PixelPump(self.host.device, images, self.send, self.digest, self.seconds)
         self.host.device.begin_precopy()
         self.pump.begin_round()
         self._precopy()
+
+    def _moving_dictionaries(self) -> list[tuple[int, Any]]:
+        return [
+            (client.id, self.host.glz_dictionary(client.id))
+            for client in self._staying()
+            if client.mode is Mode.SEAMLESS and client.id in self.host.clients
+        ]
 
     def _given_away(self) -> Any:
         return self.epochs.current.given_away(self.epoch, self.migration_id)
@@ -325,7 +334,7 @@ class SourceHandover(Handover):
                 "round",
                 number=pump.rounds,
                 sent_bytes=pump.sent_bytes,
-                dirty_bytes=self.host.device.dirty_bytes(),
+                dirty_bytes=pump.dirty_bytes(),
             )
             if last:
                 self.precopy_bytes = pump.sent_bytes

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.migration.blocks import Opener
 from spicemig.migration.channel import MigrationChannel
+from spicemig.migration.dictionaries import IncomingImages
 from spicemig.migration.digest import Digest
 from spicemig.migration.epoch import EpochFile
 from spicemig.migration.handover import Handover, problem, problem_texts
@@ -33,6 +34,7 @@ from spicemig.wire.messages.migration import (
     ClientOffer,
     ClientSettled,
     Commit,
+    DictionaryBlock,
     Final,
     Finished,
     Invited,
@@ -74,6 +76,7 @@ class TargetHandover(Handover):
         Invited: "_invited",
         ClientChanged: "_client_changed",
         PixelBlock: "_pixels",
+        DictionaryBlock: "_dictionary_block",
         RoundEnd: "_round_ended",
         Stopped: "_source_stopped",
         StateChunk: "_state_received",
@@ -100,6 +103,7 @@ class TargetHandover(Handover):
         self.state_bytes = 0
         self.all_settled = False
         self._opener: Opener | None = None
+        self._images = IncomingImages(host.take_image)
         self._extents: dict[int, int] = {}  # surface: bytes that its pixels take
         self._parts: dict[StateName, bytearray] = {}
         self._whole: set[StateName] = set()
@@ -208,27 +212,43 @@ class TargetHandover(Handover):
     def _pixels(self, message: PixelBlock) -> None:
         self.step(Input.PIXELS_RECEIVED, message, peer=True)
 
+    def _dictionary_block(self, message: DictionaryBlock) -> None:
+        self.step(Input.PIXELS_RECEIVED, message, peer=True)
+
     def _round_ended(self, message: RoundEnd) -> None:
         self.step(Input.PIXELS_RECEIVED, None, peer=True)
         self.tell("round", number=message.round, dirty_bytes=message.dirty_bytes)
 
-    def _apply_pixels(self, block: PixelBlock | None) -> None:
+    def _apply_pixels(self, block: PixelBlock | DictionaryBlock | None) -> None:
         self.after("stage", self.settings.stage_timeout_seconds + MARGIN_SECONDS)
         if block is None:
             return
+        try:
+            if isinstance(block, PixelBlock):
+                self._apply_rows(block)
+            else:
+                self._apply_image(block)
+        except ProtocolError:
+            raise
+        except (SpicemigError, ValueError) as error:
+            self._refuse(self._load_problem(error))
+            return
+        self.pixel_bytes += len(block.data)
+        self.send(RoundAck(self.pixel_bytes))
+
+    def _apply_image(self, block: DictionaryBlock) -> None:
+        self.digest.image(block)
+        if block.connection_id in self.clients:
+            self._images.take(block)
+
+    def _apply_rows(self, block: PixelBlock) -> None:
         if block.rows * block.stride != len(block.data):
             raise ProtocolError(LinkError.INVALID_DATA, "pixels that are not so many rows")
         self._extents[block.surface_id] = block.width * block.height * 4
         if sum(self._extents.values()) > MAX_PIXEL_BYTES or len(self._extents) > MAX_STATES:
             raise ProtocolError(LinkError.INVALID_DATA, "more pixels than a target holds")
         self.digest.pixels(block)
-        try:
-            self.host.device.apply_block(block)
-        except (SpicemigError, ValueError) as error:
-            self._refuse(self._load_problem(error))
-            return
-        self.pixel_bytes += len(block.data)
-        self.send(RoundAck(self.pixel_bytes))
+        self.host.device.apply_block(block)
 
     # STOP
 

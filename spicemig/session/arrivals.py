@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from spicemig.channels.glz_dictionary import MAX_WINDOW_PIXELS
 from spicemig.channels.main import MIGRATION_VERSION
 from spicemig.channels.tickets import TicketVerifier
+from spicemig.codecs.glz import GlzImage, GlzWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.client import ChannelKey, ClientSession
 from spicemig.session.stage import Stage
@@ -146,9 +148,25 @@ class Arrivals:
         else:
             arrival.client = ClientSession(self.host, client.connection_id, arriving=True)
             arrival.client.verifier = client.verifier
+            arrival.client.glz_contents = client.glz_contents
             arrival.told_linked = False
 
     # the guest comes
+
+    def take_image(self, connection_id: int, pixels: int, image: GlzImage) -> None:
+        """Put an image into the GLZ window of a client; raises ``ProtocolError``."""
+        arrival = self._expected.get(connection_id)
+        if arrival is None:
+            return
+        client = arrival.client
+        try:
+            if client.glz_contents is None and pixels <= MAX_WINDOW_PIXELS:
+                client.glz_contents = GlzWindow(pixels)
+            if client.glz_contents is None or client.glz_contents.size != pixels:
+                raise ValueError(f"a GLZ window of {pixels} pixels")
+            client.glz_contents.put(image)
+        except ValueError as error:
+            raise ProtocolError(LinkError.INVALID_DATA, str(error)) from error
 
     def stage_blocks(self, connection_id: int, blocks: Iterable[ChannelBlock]) -> None:
         """Keep blocks of the stream copy until the guest is ours."""

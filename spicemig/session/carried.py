@@ -19,6 +19,9 @@ class CarriedChannel:
     shared: Annotated[bytes, Counted(u32)] = b""
 
 
+PIXMAPS_ONLY = b"PXMP"  # so begins what hosts without GLZ share: the pixmap cache by itself
+
+
 @session_state(magic=b"IMGS", version=1)
 class SharedImages:
     """What the display channels of a client share; the contents of the dictionary go ahead."""

@@ -25,7 +25,7 @@ from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.codecs.glz import GlzWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.backlog import Backlog, Show
-from spicemig.session.carried import CarriedChannel, SharedImages
+from spicemig.session.carried import PIXMAPS_ONLY, CarriedChannel, SharedImages
 from spicemig.session.stage import Stage
 from spicemig.wire.capabilities import MainCap
 
@@ -441,11 +441,14 @@ class ClientSession:
         self.tell_modifiers()
 
     def _restore_images(self, shared: bytes) -> None:
+        contents, self.glz_contents = self.glz_contents, None
+        if shared[: len(PIXMAPS_ONLY)] == PIXMAPS_ONLY:
+            self.pixmap_cache.restore_from(shared)
+            return
         kind: Any = SharedImages
         images = kind.restore(shared)
         self.pixmap_cache.restore_from(bytes(images.pixmap_cache))
-        self.glz_dictionary.restore_from(bytes(images.glz_dictionary), self.glz_contents)
-        self.glz_contents = None
+        self.glz_dictionary.restore_from(bytes(images.glz_dictionary), contents)
 
     def expect_state(self) -> None:
         """Keep what the device shows from now on, if there is a display whose state is still on its way."""

@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from spicemig.channels.glz_dictionary import GlzDictionary
+from spicemig.codecs.glz import GlzImage
 from spicemig.devices.interfaces import IDevice, IDisplay, IGuest
 from spicemig.errors import LinkError, ProtocolError, SpicemigError
 from spicemig.session.arrivals import Arrivals, OpenSeal
@@ -344,6 +346,10 @@ class Sessions:
             for (channel, number), core in client.cores.items()
         ]
 
+    def glz_dictionary(self, connection_id: int) -> GlzDictionary:
+        """The GLZ dictionary of a client."""
+        return self.clients[connection_id].glz_dictionary
+
     def give_away(self) -> None:
         """From now on another host owns the guest."""
         self.stage = Stage.GIVEN
@@ -399,6 +405,10 @@ class Sessions:
         self._mm_zero = self.clock.seconds() - carried.mm_time / 1000
         for client in self._each():
             client.tell_mouse_mode()
+
+    def take_image(self, connection_id: int, pixels: int, image: GlzImage) -> None:
+        """The next image in an expected client's GLZ window of so many pixels."""
+        self.arrivals.take_image(connection_id, pixels, image)
 
     def stage_blocks(self, connection_id: int, blocks: Iterable[ChannelBlock]) -> None:
         """Keep the stream copy of a client's state until the guest is ours."""

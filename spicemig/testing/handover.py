@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.errors import GuestError, ProtocolError
 from spicemig.migration.channel import MigrationChannel
 from spicemig.migration.epoch import EpochFile
@@ -132,6 +133,8 @@ class FakeHost:
         self.loaded: tuple[Any, ...] | None = None
         self.load_error: Exception | None = None
         self.settled: set[int] = set()
+        self.dictionaries: dict[int, GlzDictionary] = {}
+        self.images: list[Any] = []  # of dictionaries, that came
         self._open_seal: Any = None
 
     @property
@@ -191,6 +194,12 @@ class FakeHost:
     def state_of(connection_id: int, channel: str) -> bytes:
         """What a fake channel exports."""
         return b"%d %s" % (connection_id, channel.encode())
+
+    def glz_dictionary(self, connection_id: int) -> GlzDictionary:
+        return self.dictionaries.setdefault(connection_id, GlzDictionary())
+
+    def take_image(self, connection_id: int, pixels: int, image: Any) -> None:
+        self.images.append((connection_id, pixels, image))
 
     def give_away(self) -> None:
         self.given = True

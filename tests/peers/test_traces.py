@@ -25,6 +25,7 @@ from twisted.trial.unittest import SkipTest
 from spicemig.devices.surfaces import PRIMARY
 from spicemig.devices.trace.player import Player
 from spicemig.devices.trace.reader import TraceReader
+from spicemig.wire.enums import ImageCompression
 from tests.peers.harness import GtkClient, PeersTestCase, eventually
 from tests.peers.studio import Studio, first_difference
 from tests.trace_pictures import Shot, shots_of
@@ -134,7 +135,8 @@ async def _run(parsed: argparse.Namespace) -> None:
 def main() -> None:
     """Show traces, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--compression", default="lz4", choices=("off", "lz4", "quic"))
+    modes = [mode.name.lower() for mode in ImageCompression if mode]
+    parser.add_argument("--compression", default="lz4", choices=modes)
     parser.add_argument("traces", nargs="+", type=Path)
     parsed = parser.parse_args()
 

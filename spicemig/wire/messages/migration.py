@@ -231,6 +231,25 @@ class SourceAlive:
     """Nothing else to say."""
 
 
+@message("migration", to="server", number=114)
+class DictionaryBlock:
+    """
+    Pixels of an image in the window of a client's GLZ dictionary.
+
+    The images of a client come in the order of their ids, each whole, in pieces.
+    Rows have no padding and come in the order of the image's stream.
+    """
+
+    connection_id: u32
+    window_pixels: u32  # the size of the window
+    image_id: u64
+    format: u8  # BitmapFormat
+    width: u32
+    height: u32
+    first: u32  # where in the image these bytes belong
+    data: Annotated[Buffer, Rest()]
+
+
 @message("migration", to="client", number=101)
 class PrepareAnswer:
     """The pre-flight: no problems, and where clients find the target; or the problems."""
@@ -253,7 +272,7 @@ class ClientLinked:
 
 @message("migration", to="client", number=103)
 class RoundAck:
-    """The target has applied this many bytes of pixels since the beginning."""
+    """The target has applied this many bytes of pixels and images since the beginning."""
 
     applied_bytes: u64
 
