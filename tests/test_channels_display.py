@@ -486,7 +486,10 @@ class PixmapTests(SynchronousTestCase):
         peer = ready(jpeg_wan="always")
         photo = noise(96, 96, identity=4)
         blend = Batch()
-        blend.append(copy(photo, left=400), Effect.BLEND)
+        xor = display.DrawCopy(
+            DrawBase(0, Rect(0, 400, 96, 496)), Placeholder(photo), Rect(0, 0, 96, 96), Ropd.OP_XOR
+        )
+        blend.append(xor, Effect.BLEND)
         for batch in (
             Batch.of([copy(photo), copy(photo, left=100)]),
             blend,

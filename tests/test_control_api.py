@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from spicemig.channels.bandwidth import Bandwidth
 from spicemig.control import api
 from spicemig.control.connection import read_events
 from spicemig.control.following import Followed
@@ -79,6 +80,9 @@ class FakeClient:
             mini=True,
         )
         self.cores = {("inputs", 0): core}
+        self.bandwidth = Bandwidth()
+        self.bandwidth.round_trip(0.05)
+        self.bandwidth.transferred(100_000, 1.0)
 
     def close(self) -> None:
         self.closed = True
@@ -196,6 +200,8 @@ class LookingTests(APICase):
         self.assertEqual(status, 200)
         (session,) = said["sessions"]
         self.assertEqual((session["id"], session["can"], session["latency_ms"]), ("77", "seamless", 2.0))
+        line = session["bandwidth_bits_per_second"], session["round_trip_ms"], session["slow_line"]
+        self.assertEqual(line, (800_000, 50.0, True))
         self.assertEqual(self.ask("GET", "/v1/sessions/77"), (200, session))
 
     def test_channels(self) -> None:

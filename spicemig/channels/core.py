@@ -27,6 +27,7 @@ from spicemig.channels.events import (
     MigrateDataReceived,
     WindowOpened,
 )
+from spicemig.channels.flow import Flow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import session_state
 from spicemig.wire.declare import catalogue
@@ -158,6 +159,7 @@ class ChannelCore:
         self.now: float | None = None
         self._transport_paused = False
         self.latency_seconds: float | None = None
+        self.flow: Flow | None = None  # where what is on its way is bounded in bytes
         limit = MIGRATE_DATA_MAX_BYTES if arriving else self.body_max_bytes
         self._deframer = Deframer(self.channel, "server", mini, limit)
         self._early: list[HeldMessage] = []  # what an arriving client said before its turn
@@ -166,6 +168,8 @@ class ChannelCore:
         self._drained = 0  # how much of the queue may go out while parked
         self._ping_at: float | None = None
         self._ping_sent: float | None = None
+        self._ping_bytes = 0  # of padding in it
+        self._watch_id = 0  # of the ping that _ping_sent is about
         self._heard: float | None = None
 
     # the stage
@@ -382,7 +386,10 @@ class ChannelCore:
 
     def _put(self, buffers: list[Any]) -> None:
         self._out += buffers
-        self._out_bytes += sum(map(len, buffers))
+        size = sum(map(len, buffers))
+        self._out_bytes += size
+        if self.flow is not None:
+            self.flow.count(size, self.now or 0.0)
 
     def data_to_send(self) -> list[Any]:
         """Take what waits to be written; a parked core lets nothing out but what is sent now."""
@@ -439,6 +446,8 @@ class ChannelCore:
         """Whether drawing may be sent: the client is not too far behind, the transport takes more."""
         if self._transport_paused or self.stage in _SILENT or self.parked:
             return False
+        if self.flow is not None and self.stage is LeavingStage.SETTLED and not self.flow.open:
+            return False
         return not self.uses_acks or self.common.unacknowledged <= 2 * self.common.ack_window
 
     def window_opened(self) -> None:
@@ -483,13 +492,21 @@ class ChannelCore:
         self._ping_sent = None
         self._ping_at = None if self.now is None else self.now + FIRST_PING_SECONDS
         self._heard = self.now
+        if self.flow is not None:
+            self.flow.forget()
 
     def _forget_pings(self) -> None:
         self._ping_sent = None
         self._ping_at = None
+        if self.flow is not None:
+            self.flow.forget()
 
     def next_deadline(self) -> float | None:
         """When :meth:`deadline_passed` wants to be called, if ever."""
+        return self._sign_deadline()
+
+    def _sign_deadline(self) -> float | None:
+        """When a ping is due, or its answer overdue."""
         if self.stage is not LeavingStage.SETTLED:
             return None
         if self._ping_sent is not None:
@@ -499,27 +516,57 @@ class ChannelCore:
     def deadline_passed(self, now: float) -> Iterator[Event]:
         """It is ``now``: send a ping that is due, or notice that the client is dead."""
         self.now = now
-        deadline = self.next_deadline()
+        deadline = self._sign_deadline()
         if deadline is None or now < deadline:
             return
         if self._ping_sent is not None:
             self._forget_pings()
             yield ClientDead()
         else:
-            self.common.ping_id = (self.common.ping_id + 1) & 0xFFFFFFFF
-            self._ping_sent = now
-            self.send(base.Ping(self.common.ping_id, self._stamp(), b""))
+            self._ask_for_sign(now)
+
+    def _ask_for_sign(self, now: float, padding: bytes = b"") -> None:
+        self._ping_sent, self._ping_bytes = now, len(padding)
+        self._watch_id = self._ping(padding)
+
+    def _ping(self, padding: bytes = b"") -> int:
+        """Send a ping; its id."""
+        self.common.ping_id = (self.common.ping_id + 1) & 0xFFFFFFFF
+        self.send(base.Ping(self.common.ping_id, self._stamp(), padding))
+        return self.common.ping_id
+
+    def mark_flow(self, *, last: bool, needed: bool = False) -> None:
+        """
+        Put a ping behind what was sent if it is time for one.
+
+        ``last``: nothing more follows for now; ``needed``: somebody waits for it to arrive.
+        """
+        flow = self.flow
+        if flow is not None and self.stage is LeavingStage.SETTLED:
+            if flow.wants_ping(last=last, needed=needed):
+                flow.pinged(self._ping(), self.now or 0.0)
 
     @receives(base.Pong)
     def _pong(self, message: Any) -> Iterator[Event]:
-        if self._ping_sent is None or message.id != self.common.ping_id:
+        now = self.now or 0.0
+        if self.flow is not None and self.flow.answered(message.id, now):
+            if self.window_open:
+                self.window_opened()
+                yield WindowOpened()
+            return
+        if self._ping_sent is None or message.id != self._watch_id:
             return  # of a ping that was sent before a move
-        latency = max(0.0, (self.now or 0.0) - self._ping_sent)
-        if self.latency_seconds is None or latency < self.latency_seconds:
-            self.latency_seconds = latency
+        seconds = max(0.0, now - self._ping_sent)
         self._ping_sent = None
-        self._ping_at = (self.now or 0.0) + self.ping_seconds
-        yield LatencyMeasured(latency)
+        self._ping_at = now + self.ping_seconds
+        if not self._ping_bytes:
+            if self.latency_seconds is None or seconds < self.latency_seconds:
+                self.latency_seconds = seconds
+            yield LatencyMeasured(seconds)
+        self.sign_given(self._ping_bytes, seconds)
+
+    def sign_given(self, padding_bytes: int, seconds: float) -> None:
+        """Hook: a ping with so much padding was answered after this time."""
 
     # signs of leaving
 

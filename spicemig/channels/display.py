@@ -12,11 +12,12 @@ migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
 from collections.abc import Collection, Iterable, Iterator
 from typing import Annotated, Any
 
+from spicemig.channels.bandwidth import Bandwidth
 from spicemig.channels.core import ChannelCore, LeavingStage, receives
 from spicemig.channels.display_encoding import ImageEncoders, Job
 from spicemig.channels.display_images import ImagePacker
+from spicemig.channels.display_line import EXACT_AFTER_SECONDS, DisplayLine
 from spicemig.channels.display_pipe import (
-    EFFECT_OPAQUE,
     Band,
     Command,
     DisplayPipe,
@@ -26,7 +27,7 @@ from spicemig.channels.display_pipe import (
     clipped,
 )
 from spicemig.channels.display_stock import is_drawn_alike
-from spicemig.channels.events import DisplayInitialised, PreferredCompression
+from spicemig.channels.events import DisplayInitialised, PreferredCompression, WindowOpened
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
@@ -94,7 +95,7 @@ class SurfaceIds:
 
 @record
 class OwedRegion:
-    """Parts of a surface that the client has not got as they are."""
+    """Parts of a surface that the client has not got as they are, or has lossy."""
 
     surface_id: u32
     rects: Annotated[list[Rect], Counted(u32)]
@@ -125,6 +126,7 @@ class DisplayState:
     compression: u8 = carried(default=0)  # image_compression that the client prefers; 0: none
     palettes: Annotated[list[u64], Counted(u32)] = carried(factory=list)  # least recently used first
     owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
+    lossy: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
 
 
 class DisplayCore(ChannelCore):
@@ -148,19 +150,22 @@ class DisplayCore(ChannelCore):
         pixmap_cache: PixmapCache,
         glz_dictionary: GlzDictionary | None = None,
         settings: Any,
+        bandwidth: Bandwidth | None = None,
         **common: Any,
     ) -> None:
         super().__init__(state, **common)
         self.pixmap_cache = pixmap_cache
         self.glz_dictionary = glz_dictionary if glz_dictionary is not None else GlzDictionary()
         self.settings = settings
+        self.line = DisplayLine(settings, bandwidth)
+        self.flow = self.line.flow
         self.pipe = DisplayPipe()
         self.palettes = PaletteCache()
         self.images = ImagePacker(
             pixmap_cache,
             self.palettes,
             client_lz4=DisplayCap.LZ4_COMPRESSION in self.caps,
-            lossy=settings.jpeg_wan == "always",
+            lossy=self.line.jpeg,
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
         self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.channel_id)
@@ -176,6 +181,11 @@ class DisplayCore(ChannelCore):
     def idle(self) -> bool:
         """Whether everything that was to be shown has been sent."""
         return not self.pipe.entries and not self.pipe.owed
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether drawings need no look before they are sent: the line is wide, and nothing is lossy."""
+        return not (self.line.narrow or self.images.lossy or self.line.lossy)
 
     @property
     def waits_for_others(self) -> bool:
@@ -221,6 +231,7 @@ class DisplayCore(ChannelCore):
         Draw a batch. What is on a surface that the client was not told of is left
         out; what cannot be sent as it is will be repainted.
         """
+        self.line.drawn_at = self.now or 0.0
         surfaces = self._surfaces
         composite = DisplayCap.COMPOSITE in self.caps
         for drawable in batch:
@@ -244,20 +255,52 @@ class DisplayCore(ChannelCore):
         if rects is None:
             self.pipe.owed.forget(surface.id)
             rects = [whole]
+            if self.line.narrow:
+                self.pipe.owed.add(surface.id, whole)
+                return
         for rect in rects:
             for band in bands(surface, clipped(rect, surface.width, surface.height)):
+                band.exact = self.line.lossy.wanted.touches(surface.id, band.box)
                 self.pipe.show(band)
 
     def take_owed(self) -> dict[int, list[Rect]]:
         """
-        What must be repainted now, by surface id; the caller does it before anything is drawn.
+        What must be repainted now, by surface id; the caller does it before anything is drawn,
+        and asks again.
 
-        Empty while other drawings wait: only a client that has caught up is owed pixels.
+        Empty while other drawings wait: only a client that has caught up is owed pixels. If it
+        is owed none and nothing was drawn for a while, what it has lossy comes, in pieces.
         """
+        line = self.line
+        self.images.lossy = line.jpeg
+        if line.became_narrow():
+            self.pipe.collapse_all()  # whole surfaces may wait; newer parts of them are owed instead
         self._pump()
-        if not self.pipe.owed or self.pipe.entries or not self._may_draw():
+        if self.pipe.entries or not self._may_draw():
             return {}
-        return self.pipe.owed.take()
+        if self.pipe.owed:
+            return self.pipe.owed.take_piece(line.piece_pixels()) if line.narrow else self.pipe.owed.take()
+        at = self._exact_at()
+        return line.take_lossy() if at is not None and (self.now or 0.0) >= at else {}
+
+    def _exact_at(self) -> float | None:
+        """When lossy parts may be painted again, if nothing stands against it now."""
+        line = self.line
+        if not (line.lossy and self.idle and line.quiet):
+            return None
+        if self.stage is not LeavingStage.SETTLED or not self._may_draw():
+            return None
+        return line.drawn_at + EXACT_AFTER_SECONDS
+
+    def next_deadline(self) -> float | None:
+        """See :class:`ChannelCore`."""
+        return min((at for at in (super().next_deadline(), self._exact_at()) if at is not None), default=None)
+
+    def deadline_passed(self, now: float) -> Iterator[Any]:
+        """See :class:`ChannelCore`; lossy parts may be due."""
+        yield from super().deadline_passed(now)
+        if (at := self._exact_at()) is not None and now >= at:
+            yield WindowOpened()
 
     # encoding
 
@@ -278,6 +321,7 @@ class DisplayCore(ChannelCore):
     def data_to_send(self) -> list[Any]:
         """As for any channel; drawings are packed now, if they may go."""
         self._pump()
+        self.mark_flow(last=True, needed=bool(self.line.lossy))
         return super().data_to_send()
 
     def flush_all(self) -> bool:
@@ -292,7 +336,8 @@ class DisplayCore(ChannelCore):
             return True
         self.encoders.finish()
         weight = sum(entry.weight for entry in self.pipe.entries if isinstance(entry, Waiting))
-        if weight > MAX_FLUSH_BYTES:
+        narrow = self.flow is not None and self.flow.narrow
+        if weight > (self.flow.window if self.flow is not None and narrow else MAX_FLUSH_BYTES):
             self.pipe.collapse_all()
         while self.pipe.entries:
             if not self._ready(self.pipe.entries[0], at_once=True):
@@ -316,20 +361,24 @@ class DisplayCore(ChannelCore):
         return self.encoders.ready(entry, self.compression, lossy, at_once=at_once)
 
     def _send_next(self) -> None:
-        entry = self.pipe.pop()
+        lossy, entry = self.line.lossy, self.pipe.entries[0]
+        if lossy and isinstance(entry, Waiting) and not entry.snapshot and lossy.reads_lossy(entry.drawable):
+            lossy.wanted.add(entry.surface, entry.drawable.box)
+            self.pipe.collapse()
+            if not entry.pinned:
+                return  # it is owed now
+        self.pipe.pop()
         if isinstance(entry, Command):
+            if (entry.makes or entry.ends) and entry.surface is not None:
+                lossy.forget(entry.surface)
             self.send(entry.message)
         else:
             self._send_drawable(entry)
+        self.mark_flow(last=False)
 
     def _may_be_lossy(self, drawable: Any) -> bool:
-        """Only plain copies: everything else would compute with what is not exact."""
-        return (
-            self.images.lossy
-            and drawable.number == DRAW_COPY
-            and drawable.effect == EFFECT_OPAQUE
-            and len(drawable.fixups()) == 1
-        )
+        surface = self._surfaces.get(drawable.surface)
+        return self.images.lossy and self.line.may_be_lossy(drawable, surface.format if surface else 0)
 
     def _send_drawable(self, entry: Waiting) -> None:
         drawable = entry.drawable
@@ -342,6 +391,7 @@ class DisplayCore(ChannelCore):
         if entry.own is not None:
             self._wait_for(self.glz_dictionary.awaited_by(self.channel_id))
         self.send_body(drawable.number, packed.parts)
+        self.line.sent(drawable, packed)
         serial = self.common.serial_sent
         self.pixmap_cache.used(packed.images, self.channel_id, serial)
         self.encoders.sent(entry, serial)
@@ -376,13 +426,18 @@ class DisplayCore(ChannelCore):
         for entry in self.pipe.entries:  # the client's dictionary has them, but they were not flushed
             if isinstance(entry, Waiting):
                 self.pipe.owe(entry)
+        state.low_bandwidth = int(self.line.slow)
         state.owed = [OwedRegion(surface_id=surface, rects=list(rects)) for surface, rects in self.pipe.owed]
+        lossy = self.line.lossy.parts
+        state.lossy = [OwedRegion(surface_id=surface, rects=list(rects)) for surface, rects in lossy]
         return super().export_state()
 
     def check(self, state: Any) -> None:
         """See :class:`ChannelCore`; the surfaces and their parts must be possible."""
         ids = {surface.id for surface in state.surfaces}
-        if len(ids) != len(state.surfaces) or not all(region.surface_id in ids for region in state.owed):
+        if len(ids) != len(state.surfaces) or not all(
+            region.surface_id in ids for region in [*state.owed, *state.lossy]
+        ):
             raise WireError("DisplayState", "surfaces", reason="a surface twice, or owed without being there")
 
     def restored(self) -> None:
@@ -390,10 +445,11 @@ class DisplayCore(ChannelCore):
         state = self.state
         self._surfaces = {surface.id: surface for surface in state.surfaces}
         self.palettes = self.images.palettes = PaletteCache(state.palettes)
-        for region in state.owed:
-            surface = self._surfaces[region.surface_id]
-            for rect in region.rects:
-                self.pipe.owed.add(surface.id, clipped(rect, surface.width, surface.height))
+        for regions, parts in ((state.owed, self.pipe.owed), (state.lossy, self.line.lossy.parts)):
+            for region in regions:
+                surface = self._surfaces[region.surface_id]
+                for rect in region.rects:
+                    parts.add(surface.id, clipped(rect, surface.width, surface.height))
 
     # what the client says
 

@@ -45,6 +45,7 @@ class PackedDrawing:
     images: list[int] = field(default_factory=list)  # cached images that it needs or brings
     evicted: list[CachedImage] = field(default_factory=list)  # to be dropped by the client first
     evicted_palettes: list[int] = field(default_factory=list)
+    lossy: bool = False  # an image of it is
 
 
 class ImagePacker:
@@ -128,6 +129,7 @@ class ImagePacker:
             known = self._cached(image, lossy)
             if known is not None:
                 packed.images.append(image.id)
+                packed.lossy |= bool(known.lossy)
                 # with lossy images about, say which kind is meant: another channel may be about to replace it
                 kind = (
                     ImageType.FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else ImageType.FROM_CACHE

@@ -61,6 +61,7 @@ class Band:
     pointer: int  # where in the body the pointer to the image goes
     image: PlainImage
     effect: int = EFFECT_OPAQUE
+    exact: bool = False  # it is there to make the picture exact
 
     def fixups(self) -> list[tuple[int, PlainImage]]:
         """Where in the body the image goes."""

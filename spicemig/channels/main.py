@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
+from spicemig.channels.bandwidth import PROBE_BYTES, PROBE_SECONDS, Bandwidth
 from spicemig.channels.core import PING_SECONDS, ChannelCore, receives
 from spicemig.channels.events import (
     AgentData,
@@ -88,13 +89,16 @@ class MainCore(ChannelCore):
         name: str = "",
         uuid: bytes | None = None,
         channels: Iterable[tuple[str, int]] = (),
+        bandwidth: Bandwidth | None = None,
         **channel: Any,
     ) -> None:
         super().__init__(MainState(connection_id) if state is None else state, **channel)
         self.name = name
         self.uuid = uuid
         self.channels = tuple(channels)
+        self.bandwidth = Bandwidth() if bandwidth is None else bandwidth
         self.seamless_answered = False
+        self._probes: list[int] = []  # sizes that are still to be tried
         self._multi_media_time = 0
 
     @property
@@ -109,6 +113,7 @@ class MainCore(ChannelCore):
         self._multi_media_time = multi_media_time
 
     def started(self) -> None:
+        self._probes = list(PROBE_BYTES)
         self.send(
             main.Init(
                 session_id=self.state.connection_id,
@@ -126,6 +131,23 @@ class MainCore(ChannelCore):
                 self.send(main.Name(self.name.encode()))
             if self.uuid is not None:
                 self.send(main.Uuid(self.uuid))
+
+    def sign_given(self, padding_bytes: int, seconds: float) -> None:
+        """
+        Learn from a ping how fast the line is, and try it with more if it was fast enough.
+
+        This goes on beside the session's start and delays nothing; on a slow line only the
+        smallest probe is sent.
+        """
+        if padding_bytes:
+            seconds -= self.bandwidth.round_trip_seconds or 0.0
+            self.bandwidth.transferred(padding_bytes, seconds)
+            if seconds > PROBE_SECONDS:
+                self._probes.clear()
+        else:
+            self.bandwidth.round_trip(seconds)
+        if self._probes and self.now is not None:
+            self._ask_for_sign(self.now, bytes(self._probes.pop(0)))
 
     # the session
 

@@ -98,6 +98,7 @@ class Guest(_HostResource):
 
 def describe_session(client: Any, now: float) -> dict[str, Any]:
     """One client."""
+    round_trip = client.bandwidth.round_trip_seconds
     return {
         "id": str(client.connection_id),
         "address": client.address,
@@ -105,6 +106,9 @@ def describe_session(client: Any, now: float) -> dict[str, Any]:
         "can": "seamless" if client.seamless else "semi-seamless" if client.semi_seamless else "switch-host",
         "connected_seconds": round(now - client.connected_at, 3),
         "latency_ms": None if client.latency_seconds is None else round(client.latency_seconds * 1000, 3),
+        "bandwidth_bits_per_second": client.bandwidth.bits_per_second,
+        "round_trip_ms": None if round_trip is None else round(round_trip * 1000, 3),
+        "slow_line": client.bandwidth.slow,
         "channels": len(client.cores),
     }
 

@@ -174,6 +174,7 @@ class Daemon(MultiService):
             multi_client=listen.multi_client,
             image_compression=display.image_compression,
             jpeg_wan=display.jpeg_wan,
+            zlib_glz_wan=display.zlib_glz_wan,
         )
 
     def make_guest(self, kind: str) -> Any:

@@ -12,7 +12,7 @@ class CarriedChannel:
     """
     One channel's state. ``core`` is what the channel core exported; ``shared``
     is what it shares with its client's other channels: a :class:`SharedImages` for
-    a display channel, nothing for the others.
+    a display channel, the measured bandwidth for main, nothing for the others.
     """
 
     core: Annotated[bytes, Counted(u32)]

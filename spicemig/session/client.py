@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from spicemig.channels import events
+from spicemig.channels.bandwidth import Bandwidth
 from spicemig.channels.cursor import CursorCore
 from spicemig.channels.display import DisplayCore
 from spicemig.channels.glz_dictionary import GlzDictionary
@@ -63,6 +64,7 @@ class ClientSession:
         self.pixmap_cache = PixmapCache()
         self.glz_dictionary = GlzDictionary()
         self.glz_contents: GlzWindow | None = None  # of an arriving client, ahead of its state
+        self.bandwidth = Bandwidth()
         self.latency_seconds: float | None = None
         self.closing = False  # from our side
         self.seal: Callable[[str, int, bytes], bytes] | None = None  # set while it leaves for a target
@@ -110,12 +112,14 @@ class ClientSession:
                 uuid=self.host.settings.uuid,
                 # a stock client would link another main channel
                 channels=[key for key in self.host.channel_set if key[0] != "main"],
+                bandwidth=self.bandwidth,
                 **common,
             )
         if request.channel == "display":
             return DisplayCore(
                 pixmap_cache=self.pixmap_cache,
                 glz_dictionary=self.glz_dictionary,
+                bandwidth=self.bandwidth,
                 settings=self.host.settings,
                 **common,
             )
@@ -157,8 +161,10 @@ class ClientSession:
     def flush(self, core: Any) -> None:
         """Write what a core has to say, and have encoded what it needs encoded."""
         if core.channel == "display":
-            for surface_id, rects in core.take_owed().items():
-                core.repaint(self.host.device.render(surface_id), rects)
+            core.now = self.host.clock.seconds()
+            while owed := core.take_owed():
+                for surface_id, rects in owed.items():
+                    core.repaint(self.host.device.render(surface_id), rects)
             for job in core.jobs():
                 self.host.workers(job.run).addCallbacks(
                     self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
@@ -403,6 +409,8 @@ class ClientSession:
         if core.channel == "display":
             images: Any = SharedImages(self.pixmap_cache.export_state(), self.glz_dictionary.export_state())
             shared = images.export_state()
+        elif core.channel == "main":
+            shared = self.bandwidth.export_state()
         return CarriedChannel(core=core.export_state(), shared=shared).pack()
 
     def leave(self, seal: Callable[[str, int, bytes], bytes]) -> None:
@@ -427,6 +435,8 @@ class ClientSession:
             carried = CarriedChannel.unpack(block)
             if core.channel == "display" and not any(channel == "display" for channel, _id in self.restored):
                 self._restore_images(bytes(carried.shared))
+            elif core.channel == "main":
+                self.bandwidth.restore_from(bytes(carried.shared))
             core.restore(bytes(carried.core))
             self.restored.add(key)
             if core.channel == "display":

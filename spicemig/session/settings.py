@@ -15,4 +15,5 @@ class SessionSettings:
     max_clients: int = 64
     multi_client: bool = True  # False: a new client takes the place of the one before
     image_compression: str = "auto_glz"
-    jpeg_wan: str = "never"
+    jpeg_wan: str = "never"  # or auto, always
+    zlib_glz_wan: str = "never"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+How fast the line to one client is: bits per second, and the time of a round trip.
+
+Shared by all channels of a client and kept current while it is served. The main channel
+probes the line when it begins, display channels measure what they send (see ``flow.py``).
+It travels in a handover: a target knows a slow line before it has sent anything.
+
+Source: spice-server 0.15.1, main-channel-client.cpp: a ping of 250 KiB, and what is slow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from spicemig.errors import WireError
+from spicemig.state import carried, session_state
+from spicemig.wire.declare import u8, u32, u64
+
+SLOW_BELOW = 10 * 1024 * 1024  # bits per second; spice-server's low bandwidth
+FAST_FROM = 15 * 1024 * 1024  # at which a slow line is fast again
+MAX_RATE = 1 << 40  # bits per second; what is faster is counted as this
+MIN_SECONDS = 0.0005  # what is over sooner says nothing more about a line
+MIN_SAMPLE_BYTES = 4096  # smaller ones are mostly waiting
+MIN_RAISING_BYTES = 16 * 1024  # of a sample that was not sent at once
+SETTLING_SECONDS = 0.5  # a measurement that lasted so long counts alone
+ROUND_TRIPS = 8  # of which the shortest counts
+MAX_ROUND_TRIP_SECONDS = 60.0
+
+# how much a beginning main channel sends to find out, until that takes long
+PROBE_BYTES = (16 * 1024, 250 * 1024)
+PROBE_SECONDS = 0.025  # beyond a round trip; 16 KiB take longer below 5 Mbit/s
+
+
+@session_state(magic=b"LINE", version=1)
+class BandwidthState:
+    """What is known of a line, as it travels."""
+
+    bits_per_second: u64 = carried(default=0)  # 0: not measured yet
+    round_trip_us: u32 = carried(default=0)  # 0: not measured yet
+    slow: u8 = carried(default=0)
+
+
+class Bandwidth:
+    """What is known of the line to one client; it is told of all that was measured."""
+
+    def __init__(self) -> None:
+        self.bits_per_second: int | None = None
+        self.slow = False
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
+
+    @property
+    def round_trip_seconds(self) -> float | None:
+        """The shortest of the last round trips."""
+        return min(self._round_trips) if self._round_trips else None
+
+    def round_trip(self, seconds: float) -> None:
+        """Something small was answered after this time."""
+        self._round_trips.append(min(max(0.0, seconds), MAX_ROUND_TRIP_SECONDS))
+
+    def transferred(self, size: int, seconds: float, *, saturated: bool = True) -> None:
+        """
+        ``size`` bytes arrived within a time. Unless the line was ``saturated`` all that time,
+        it may be faster than that, and is not slower.
+        """
+        if size < MIN_SAMPLE_BYTES:
+            return
+        seconds = max(seconds, MIN_SECONDS)
+        rate = min(int(size * 8 / seconds), MAX_RATE)
+        known = self.bits_per_second
+        if known is None:
+            self.bits_per_second = rate
+        elif saturated or rate > known and size >= MIN_RAISING_BYTES:
+            # by its time, so that bytes which came in a lump count no more than those before them
+            weight = min(1.0, seconds / SETTLING_SECONDS)
+            self.bits_per_second = max(1, int(known + (rate - known) * weight))
+        assert self.bits_per_second is not None
+        self.slow = self.bits_per_second < (FAST_FROM if self.slow else SLOW_BELOW)
+
+    def bytes_within(self, seconds: float) -> int | None:
+        """How much the line carries within a time; None if that is not known yet."""
+        return None if self.bits_per_second is None else int(self.bits_per_second * seconds / 8)
+
+    def export_state(self) -> bytes:
+        """All of it, for the target."""
+        state: Any = BandwidthState(
+            bits_per_second=self.bits_per_second or 0,
+            round_trip_us=int((self.round_trip_seconds or 0.0) * 1_000_000),
+            slow=int(self.slow),
+        )
+        return state.export_state()
+
+    def restore_from(self, data: bytes) -> None:
+        """Know what a source knew; raises ``WireError`` if that is impossible."""
+        kind: Any = BandwidthState
+        state = kind.restore(data)
+        if state.bits_per_second > MAX_RATE or state.slow > 1:
+            raise WireError("BandwidthState", "bits_per_second", reason="no line is like that")
+        self.bits_per_second = state.bits_per_second or None
+        self.slow = bool(state.slow)
+        self._round_trips.clear()
+        if state.round_trip_us:
+            self.round_trip(state.round_trip_us / 1_000_000)
