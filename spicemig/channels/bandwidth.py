@@ -28,9 +28,9 @@ SETTLING_SECONDS = 0.5  # a measurement that lasted so long counts alone
 ROUND_TRIPS = 8  # of which the shortest counts
 MAX_ROUND_TRIP_SECONDS = 60.0
 
-# how much a beginning main channel sends to find out, until that takes long
+# how much a beginning main channel sends to find out; the second if the line has so many bits per second
 PROBE_BYTES = (16 * 1024, 250 * 1024)
-PROBE_SECONDS = 0.025  # beyond a round trip; 16 KiB take longer below 5 Mbit/s
+PROBE_FROM = 5 * 1024 * 1024
 
 
 @session_state(magic=b"LINE", version=1)
@@ -70,13 +70,13 @@ class Bandwidth:
         rate = min(int(size * 8 / seconds), MAX_RATE)
         known = self.bits_per_second
         if known is None:
-            self.bits_per_second = rate
+            self.bits_per_second = rate if saturated else None
         elif saturated or rate > known and size >= MIN_RAISING_BYTES:
             # by its time, so that bytes which came in a lump count no more than those before them
             weight = min(1.0, seconds / SETTLING_SECONDS)
             self.bits_per_second = max(1, int(known + (rate - known) * weight))
-        assert self.bits_per_second is not None
-        self.slow = self.bits_per_second < (FAST_FROM if self.slow else SLOW_BELOW)
+        if self.bits_per_second is not None:
+            self.slow = self.bits_per_second < (FAST_FROM if self.slow else SLOW_BELOW)
 
     def bytes_within(self, seconds: float) -> int | None:
         """How much the line carries within a time; None if that is not known yet."""

@@ -168,7 +168,6 @@ class ChannelCore:
         self._drained = 0  # how much of the queue may go out while parked
         self._ping_at: float | None = None
         self._ping_sent: float | None = None
-        self._ping_bytes = 0  # of padding in it
         self._watch_id = 0  # of the ping that _ping_sent is about
         self._heard: float | None = None
 
@@ -523,11 +522,8 @@ class ChannelCore:
             self._forget_pings()
             yield ClientDead()
         else:
-            self._ask_for_sign(now)
-
-    def _ask_for_sign(self, now: float, padding: bytes = b"") -> None:
-        self._ping_sent, self._ping_bytes = now, len(padding)
-        self._watch_id = self._ping(padding)
+            self._ping_sent = now
+            self._watch_id = self._ping()
 
     def _ping(self, padding: bytes = b"") -> int:
         """Send a ping; its id."""
@@ -544,12 +540,18 @@ class ChannelCore:
         flow = self.flow
         if flow is not None and self.stage is LeavingStage.SETTLED:
             if flow.wants_ping(last=last, needed=needed):
-                flow.pinged(self._ping(), self.now or 0.0)
+                self.ping_flow()
+
+    def ping_flow(self, padding: bytes = b"") -> None:
+        """Put a ping behind what was sent; its answer says that this has arrived."""
+        assert self.flow is not None
+        self.flow.pinged(self._ping(padding), self.now or 0.0)
 
     @receives(base.Pong)
     def _pong(self, message: Any) -> Iterator[Event]:
         now = self.now or 0.0
         if self.flow is not None and self.flow.answered(message.id, now):
+            self.arrived()
             if self.window_open:
                 self.window_opened()
                 yield WindowOpened()
@@ -559,14 +561,16 @@ class ChannelCore:
         seconds = max(0.0, now - self._ping_sent)
         self._ping_sent = None
         self._ping_at = now + self.ping_seconds
-        if not self._ping_bytes:
-            if self.latency_seconds is None or seconds < self.latency_seconds:
-                self.latency_seconds = seconds
-            yield LatencyMeasured(seconds)
-        self.sign_given(self._ping_bytes, seconds)
+        if self.latency_seconds is None or seconds < self.latency_seconds:
+            self.latency_seconds = seconds
+        self.sign_given(seconds)
+        yield LatencyMeasured(seconds)
 
-    def sign_given(self, padding_bytes: int, seconds: float) -> None:
-        """Hook: a ping with so much padding was answered after this time."""
+    def arrived(self) -> None:
+        """Hook: a ping of :attr:`flow` was answered."""
+
+    def sign_given(self, seconds: float) -> None:
+        """Hook: any other ping was answered after this time."""
 
     # signs of leaving
 

@@ -23,7 +23,6 @@ NARROW_BYTES = 512 * 1024  # a window below this is felt: some 20 Mbit/s
 MIN_STEP_BYTES, MAX_STEP_BYTES = 2 * 1024, 64 * 1024  # between two pings
 MAX_MARKS = 64  # unanswered pings; a client that answers none gets no more
 IDLE_SECONDS = 0.25  # without anything sent: what was too little for a ping has arrived
-AT_ONCE = 0.25  # of the time of a transfer: what is sent in it was sent at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +107,10 @@ class Flow:
         while (mark := self._marks.popleft()).id != id:
             pass
         seconds = now - self._busy_since
+        # what was on its way from one answer to the next tells best: both were heard equally late
+        saturated = not self._was_idle and mark.at <= self._busy_since
         if self._was_idle:
             seconds -= self.bandwidth.round_trip_seconds or 0.0
-            saturated = mark.at - self._busy_since <= seconds * AT_ONCE
-        else:
-            saturated = mark.at <= self._busy_since  # what this answers was on its way all the time
         self.bandwidth.transferred(mark.sent - self.arrived, seconds, saturated=saturated)
         self.arrived = max(self.arrived, mark.sent)
         self._busy_since, self._was_idle = now, False

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from spicemig.channels.bandwidth import PROBE_BYTES, PROBE_SECONDS, Bandwidth
-from spicemig.channels.core import PING_SECONDS, ChannelCore, receives
+from spicemig.channels.bandwidth import PROBE_BYTES, PROBE_FROM, Bandwidth
+from spicemig.channels.core import PING_SECONDS, ChannelCore, LeavingStage, receives
 from spicemig.channels.events import (
     AgentData,
     AgentStarted,
@@ -26,6 +26,7 @@ from spicemig.channels.events import (
     MigrateEnded,
     MouseModeAsked,
 )
+from spicemig.channels.flow import Flow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, local, session_state
 from spicemig.wire.capabilities import MainCap
@@ -98,6 +99,7 @@ class MainCore(ChannelCore):
         self.channels = tuple(channels)
         self.bandwidth = Bandwidth() if bandwidth is None else bandwidth
         self.seamless_answered = False
+        self.flow = Flow(self.bandwidth)
         self._probes: list[int] = []  # sizes that are still to be tried
         self._multi_media_time = 0
 
@@ -132,22 +134,24 @@ class MainCore(ChannelCore):
             if self.uuid is not None:
                 self.send(main.Uuid(self.uuid))
 
-    def sign_given(self, padding_bytes: int, seconds: float) -> None:
-        """
-        Learn from a ping how fast the line is, and try it with more if it was fast enough.
+    def sign_given(self, seconds: float) -> None:
+        """A round trip is known; try what the line carries, beside the session's start and without delay."""
+        self.bandwidth.round_trip(seconds)
+        self._probe()
 
-        This goes on beside the session's start and delays nothing; on a slow line only the
-        smallest probe is sent.
-        """
-        if padding_bytes:
-            seconds -= self.bandwidth.round_trip_seconds or 0.0
-            self.bandwidth.transferred(padding_bytes, seconds)
-            if seconds > PROBE_SECONDS:
+    def _probe(self) -> None:
+        """Two pings, of which the second is large: it takes longer by what it needs on the line."""
+        if self._probes and self.stage is LeavingStage.SETTLED:
+            padding = bytes(self._probes.pop(0))
+            self.ping_flow()
+            self.ping_flow(padding)
+
+    def arrived(self) -> None:
+        """The next probe is for a line that was fast enough for the last one."""
+        if self.flow is not None and self.flow.quiet:
+            if (self.bandwidth.bits_per_second or 0) < PROBE_FROM:
                 self._probes.clear()
-        else:
-            self.bandwidth.round_trip(seconds)
-        if self._probes and self.now is not None:
-            self._ask_for_sign(self.now, bytes(self._probes.pop(0)))
+            self._probe()
 
     # the session
 

@@ -118,6 +118,7 @@ class ReplayClient:
         session = self._host.clients[CLIENT] = ClientSession(self._host, CLIENT)
         common = frozenset({CommonCap.MINI_HEADER})
         self._core = session.make_core(LinkRequest(CLIENT, "display", 0, common, CAPABILITIES))
+        self._core.flow = self._core.line.flow = None  # there is no line that could be slow
         self._protocol = ChannelProtocol(self._core, session, self._clock)
         self._transport = _Transport()
         self._acknowledged = 0  # messages
