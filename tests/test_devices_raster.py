@@ -24,7 +24,7 @@ from spicemig.wire.enums import (
     Ropd,
     SurfaceFormat,
 )
-from spicemig.wire.messages.display import CopyBits, DrawCopy, DrawFill, DrawWhiteness
+from spicemig.wire.messages.display import CopyBits, DrawAlphaBlend, DrawCopy, DrawFill
 
 WIDTH, HEIGHT = 40, 30
 
@@ -85,8 +85,7 @@ class RasterCase(SynchronousTestCase):
         batch = Batch()
         for message in messages:
             batch.append(message, effect)
-        for drawable in batch:
-            self.raster.add(drawable)
+        self.raster.take(batch)
 
     def shown(self, surface=0):
         """What the surface shows now."""
@@ -326,12 +325,14 @@ class WaitingTests(RasterCase):
 
     def test_bounded(self):
         """More than so many commands do not wait."""
-        for x in range(pending.WAITING_LIMIT + 1):
+        self.patch(pending, "WAITING_LIMIT", 20)
+        for x in range(41):
             self.draw(fill((x % WIDTH, 0, x % WIDTH + 1, 1), x, rop=Ropd.OP_XOR), effect=Effect.BLEND)
         self.assertEqual(self.raster.waiting(0), 0)
 
     def test_bounded_bytes(self):
         """Images that wait are held up to so many bytes."""
+        self.patch(pending, "FEW_BYTES", 2000)
         self.patch(pending, "WAITING_BYTES_LIMIT", 4000)
         image = device_image(picture(16, 16))
         for x in range(5):
@@ -340,9 +341,11 @@ class WaitingTests(RasterCase):
 
     def test_unknown(self):
         """A message without an operation is left out, and the rest is drawn."""
-        self.draw(DrawWhiteness(base((0, 0, 9, 9))), fill((10, 10, 12, 12), 0xFFFFFF))
+        image = Placeholder(device_image(picture(9, 9)))
+        blend = DrawAlphaBlend(base((0, 0, 9, 9)), 0, 255, image, rect(0, 0, 9, 9))
+        self.draw(blend, fill((10, 10, 12, 12), 0xFFFFFF))
         with mock.patch.dict(pending.OPERATIONS):
-            pending.OPERATIONS.pop(DrawWhiteness, None)
+            pending.OPERATIONS.pop(DrawAlphaBlend)
             self.expected.paste((255, 255, 255), (10, 10, 12, 12))
             self.assertShows(self.expected)
 
@@ -381,9 +384,8 @@ class WaitingTests(RasterCase):
                 message = copy(where, other, surface=surface, clip=clip)
             batch = Batch()
             batch.append(message, effect)
-            for drawable in batch:
-                lazy.add(drawable)
-                eager.add(drawable)
+            lazy.take(batch)
+            eager.take(batch)
             eager.render_all()
             if step % 60 == 59:
                 lazy.render_all()

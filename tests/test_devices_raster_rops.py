@@ -543,8 +543,7 @@ class HostileTests(SynchronousTestCase):
         """Give one message; returns its drawable as displays open it."""
         batch = Batch()
         batch.append(message, effect)
-        for drawable in batch:
-            self.raster.add(drawable)
+        self.raster.take(batch)
         return next(iter(batch))
 
     def test_not_as_opaque_as_said(self):

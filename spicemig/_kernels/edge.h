@@ -130,6 +130,22 @@ extern const char spicemig_lz_decode_doc[];
 PyObject *spicemig_edge_covered(PyObject *module, PyObject *args);
 extern const char spicemig_covered_doc[];
 
+/* edge_log.c */
+PyObject *spicemig_edge_take_batch(PyObject *module, PyObject *args);
+extern const char spicemig_take_batch_doc[];
+PyObject *spicemig_edge_cull_log(PyObject *module, PyObject *args);
+extern const char spicemig_cull_log_doc[];
+PyObject *spicemig_edge_split_log(PyObject *module, PyObject *args);
+extern const char spicemig_split_log_doc[];
+PyObject *spicemig_edge_renumber_log(PyObject *module, PyObject *args);
+extern const char spicemig_renumber_log_doc[];
+PyObject *spicemig_edge_mark_tiles(PyObject *module, PyObject *args);
+extern const char spicemig_mark_tiles_doc[];
+
+/* edge_draw_log.c */
+PyObject *spicemig_edge_draw_log(PyObject *module, PyObject *args);
+extern const char spicemig_draw_log_doc[];
+
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
 extern const char spicemig_gradual_score_doc[];

@@ -2,7 +2,7 @@
 """
 Which parts of a surface changed since they were last carried to another host.
 
-A surface is divided into tiles; a row of tiles is one integer with a bit for each.
+A surface is divided into tiles, with a byte for each that says whether it is dirty.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ class Area:
 
 
 class DirtyTiles:
-    """The dirty tiles of one surface of ``width`` by ``height`` pixels."""
+    """
+    The dirty tiles of one surface of ``width`` by ``height`` pixels.
 
-    __slots__ = ("_across", "_rows", "height", "width")
+    ``tiles`` has rows of ``across`` bytes, the top one first: 1 if a tile is dirty, else 0.
+    """
+
+    __slots__ = ("across", "height", "tiles", "width")
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
         self.height = height
-        self._across = -(-width // TILE)
-        self._rows = [0] * -(-height // TILE)
+        self.across = -(-width // TILE)
+        self.tiles = bytearray(self.across * -(-height // TILE))
 
     def mark(self, left: int, top: int, right: int, bottom: int) -> None:
         """Everything in this box changed; what leaves the surface does not matter."""
@@ -46,34 +50,36 @@ class DirtyTiles:
         if left >= right or top >= bottom:
             return
         first, last = left // TILE, (right - 1) // TILE
-        bits = (1 << last + 1) - (1 << first)
         for row in range(top // TILE, (bottom - 1) // TILE + 1):
-            self._rows[row] |= bits
+            start = row * self.across
+            self.tiles[start + first : start + last + 1] = b"\1" * (last - first + 1)
 
     def mark_all(self) -> None:
         """Everything changed."""
-        self.mark(0, 0, self.width, self.height)
+        self.tiles[:] = b"\1" * len(self.tiles)
 
     def __bool__(self) -> bool:
-        return any(self._rows)
+        return 1 in self.tiles
 
     def areas(self) -> Iterator[Area]:
         """The dirty tiles from the top, those that lie side by side as one area."""
-        for row, bits in enumerate(self._rows):
-            top = row * TILE
-            column = 0
-            while bits >> column:
-                column += ((bits >> column) & -(bits >> column)).bit_length() - 1
-                length = (~(bits >> column) & (bits >> column) + 1).bit_length() - 1
-                left = column * TILE
-                right = min(left + length * TILE, self.width)
-                yield Area(left, top, right - left, min(TILE, self.height - top))
-                column += length
+        across = self.across
+        start = self.tiles.find(1)
+        while start >= 0:
+            row, column = divmod(start, across)
+            end = self.tiles.find(0, start, (row + 1) * across)
+            if end < 0:
+                end = (row + 1) * across
+            left, top = column * TILE, row * TILE
+            right = min((end - row * across) * TILE, self.width)
+            yield Area(left, top, right - left, min(TILE, self.height - top))
+            start = self.tiles.find(1, end)
 
     def clean(self, area: Area) -> None:
         """This area, one of :meth:`areas`, was carried."""
         first, last = area.left // TILE, (area.left + area.cols - 1) // TILE
-        self._rows[area.top // TILE] &= ~((1 << last + 1) - (1 << first))
+        start = area.top // TILE * self.across
+        self.tiles[start + first : start + last + 1] = bytes(last - first + 1)
 
     @property
     def pixels(self) -> int:

@@ -20,7 +20,7 @@ from spicemig.devices.card import ADDRESSES, MAX_SURFACES, QXLCard
 from spicemig.devices.card_size import LARGEST_BAR, CardSize
 from spicemig.devices.cursor import CursorCommand, CursorReset, CursorShape, CursorState
 from spicemig.devices.dirty import Area, DirtyTiles
-from spicemig.devices.drawables import Batch, Drawable
+from spicemig.devices.drawables import Batch
 from spicemig.devices.interfaces import IDevice
 from spicemig.devices.memory import PAGE, Bar
 from spicemig.devices.raster.kernels import PUT, copy_rect
@@ -140,6 +140,7 @@ class QXLDevice:
         self._cursor = CursorState()
         self._last_image_id = 0
         self._dirty: dict[int, DirtyTiles] | None = None  # None: no precopy is under way
+        self._left_out = 0  # drawables
         self._arrived: dict[int, Surface] = {}  # pixels of surfaces that were not told of yet
         self._arrived_bars: dict[int, Bar] = {}
         self.card: QXLCard | None = None
@@ -258,26 +259,20 @@ class QXLDevice:
             display.surface_destroyed(surface_id)
 
     def _take_batch(self, batch: Batch) -> None:
-        drawables = list(batch)
-        possible = [drawable for drawable in drawables if self._possible(drawable)]
-        if len(possible) < len(drawables):
-            self._log.warn("drawables for surfaces that do not exist are left out")
-            batch.index = [drawable.offset for drawable in possible]
-        for drawable in possible:
-            self._raster.add(drawable)
-            if self._dirty is not None:
-                self._dirty[drawable.surface].mark(
-                    drawable.left, drawable.top, drawable.right, drawable.bottom
-                )
-        if possible:
+        left_out = self._raster.take(batch, self._dirty)
+        if left_out:
+            self._warn_of_left_out(left_out)
+        if len(batch):
             for display in list(self._displays):
                 display.drawables(batch)
 
-    def _possible(self, drawable: Drawable) -> bool:
-        surfaces = self._raster.surfaces
-        return drawable.surface in surfaces and all(
-            source in surfaces for source in drawable.source_surfaces()
-        )
+    def _warn_of_left_out(self, drawables: int) -> None:
+        """Seldomer the more there are."""
+        before, self._left_out = self._left_out, self._left_out + drawables
+        if before.bit_length() < self._left_out.bit_length():
+            self._log.warn(
+                "drawables for surfaces that do not exist are left out ({count} so far)", count=self._left_out
+            )
 
     def _take_monitors(self, config: MonitorsConfig) -> None:
         self._monitors = config

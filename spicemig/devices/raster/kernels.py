@@ -17,6 +17,7 @@ from spicemig.devices.raster import (
     reference_glyphs,
     reference_keyed,
     reference_lines,
+    reference_log,
     reference_rops,
     reference_scale,
 )
@@ -50,3 +51,9 @@ draw_lines = kernel(reference_lines.draw_lines)
 draw_dashes = kernel(reference_lines.draw_dashes)
 add_glyphs = kernel(reference_glyphs.add_glyphs)
 blend_mask = kernel(reference_glyphs.blend_mask)
+take_batch = kernel(reference_log.take_batch)
+cull_log = kernel(reference_log.cull_log)
+split_log = kernel(reference_log.split_log)
+renumber_log = kernel(reference_log.renumber_log)
+mark_tiles = kernel(reference_log.mark_tiles)
+draw_log = kernel(reference_log.draw_log)

@@ -1,32 +1,41 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-The rasteriser: commands wait at their surface until somebody needs pixels.
+The rasteriser: commands wait in a log until somebody needs pixels.
 
-What waits for a surface is drawn when the surface is looked at, and before
-anything is drawn on a surface that a waiting command reads. So a waiting command
-finds its sources as they were when it was given. An opaque command drops those
-before it that it hides. A command that cannot be drawn is left out; the guest
-that gave it may be hostile, and nobody else must suffer for it.
+There is one log for all surfaces, in the order of the guest. When a surface is looked
+at, the commands that it has to do with are taken out of the log, those that nobody needs
+are dropped (hidden by later ones, or drawn on surfaces that are gone), and the rest are
+drawn in order. So a command finds its sources as they were when it was given. A command
+that cannot be drawn is left out; the guest that gave it may be hostile, and nobody else
+must suffer for it.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.logger import Logger
 
-from spicemig.devices.drawables import Drawable, Effect
-from spicemig.devices.raster.clip import Box
-from spicemig.devices.raster.opaque import is_opaque
+from spicemig.devices.drawables import Batch, Drawable
+from spicemig.devices.raster.kernels import (
+    cull_log,
+    draw_log,
+    mark_tiles,
+    renumber_log,
+    split_log,
+    take_batch,
+)
+from spicemig.devices.raster.log import COMMAND, commands_of
 from spicemig.devices.raster.operations import OPERATIONS
 from spicemig.devices.surfaces import Surface
-from spicemig.errors import WireError
-from spicemig.wire.messages.display import CopyBits
+from spicemig.errors import GuestError, WireError
 
-WAITING_LIMIT = 1024  # commands of one surface; over this they are drawn
-WAITING_BYTES_LIMIT = 128 * 1024 * 1024  # of image data that all waiting commands hold
-LOOK_BACK = 32  # how many earlier commands an opaque one looks at
+# There may be twice as many before anybody looks which of them are needed.
+WAITING_LIMIT = 2048  # commands; if so many are needed, they are drawn
+WAITING_BYTES_LIMIT = 16 * 1024 * 1024  # that their batches hold, and surfaces that are gone
+FEW_BYTES = 4 * 1024 * 1024  # for which nobody looks
 
 # all that bad data can make an operation raise
 BAD_DATA = (ValueError, ArithmeticError, LookupError, struct.error, WireError)
@@ -34,136 +43,154 @@ BAD_DATA = (ValueError, ArithmeticError, LookupError, struct.error, WireError)
 _log = Logger()
 
 
-class _Waiting:
-    """A command that was not drawn yet."""
-
-    __slots__ = ("box", "data_bytes", "drawable", "message", "reads", "reads_itself")
-
-    def __init__(self, drawable: Drawable) -> None:
-        self.drawable = drawable
-        self.message: Any = None  # unless somebody had to open it
-        self.box = Box(drawable.left, drawable.top, drawable.right, drawable.bottom)
-        images = [image for _offset, image in drawable.fixups()]
-        self.data_bytes = sum(len(image.data) for image in images)
-        sources = {image.surface for image in images if image.surface is not None}
-        self.reads_itself = drawable.number == CopyBits.number or drawable.surface in sources
-        self.reads = sources - {drawable.surface}
-
-
 class Raster:
     """Surfaces and what waits to be drawn on them."""
 
     def __init__(self) -> None:
         self.surfaces: dict[int, Surface] = {}
-        self._waiting: dict[int, list[_Waiting]] = {}
-        self._held_bytes: dict[int, int] = {}  # by what waits for a surface
-        self._readers: dict[int, set[int]] = {}  # surface -> those whose waiting commands read it
+        self._places: list[Surface | None] = []  # also those that are gone but may be read
+        self._place_of: dict[int, int] = {}  # by id
+        self._gone = bytearray()  # a byte for each place: not 0 if its surface is gone
+        self._free: list[int] = []
+        self._commands = bytearray()
+        self._batches: list[Batch] = []
+        self._batch_bytes: list[int] = []
+        self._held_bytes = 0
+        self._needed_bytes = 0  # of those, when somebody last looked who needs them
         self._left_out = 0  # commands that could not be drawn
 
     def add_surface(self, surface: Surface) -> None:
         """From now on there is this surface."""
         self.surfaces[surface.id] = surface
-        self._waiting[surface.id] = []
-        self._held_bytes[surface.id] = 0
+        if not self._free:
+            self._free.append(len(self._places))
+            self._places.append(None)
+            self._gone.append(0)
+        place = self._free.pop()
+        self._places[place] = surface
+        self._gone[place] = 0
+        self._place_of[surface.id] = place
 
     def remove_surface(self, surface_id: int) -> None:
-        """Forget a surface; what was drawn from it is drawn before."""
-        self._draw_readers_of(surface_id)
-        del self.surfaces[surface_id]
-        del self._waiting[surface_id]
-        del self._held_bytes[surface_id]
-        for readers in self._readers.values():
-            readers.discard(surface_id)
+        """Forget a surface, which must exist; what was drawn from it stays."""
+        surface = self.surfaces.pop(surface_id)
+        place = self._place_of.pop(surface_id)
+        if not self._commands:
+            self._free_place(place)
+            return
+        self._gone[place] = 1
+        self._held_bytes += len(surface.pixels)
+        self._keep_limits()
 
-    def add(self, drawable: Drawable) -> None:
-        """Keep a command for its surface, which must exist."""
-        command = _Waiting(drawable)
-        self._draw_readers_of(drawable.surface)
-        for source in command.reads:
-            self._draw_if_it_reads(source)
-        waiting = self._waiting[drawable.surface]
-        if drawable.effect == Effect.OPAQUE and self._is_opaque(command):
-            self._drop_hidden(drawable.surface, command)
-        waiting.append(command)
-        self._held_bytes[drawable.surface] += command.data_bytes
-        for surface_id in command.reads:
-            self._readers.setdefault(surface_id, set()).add(drawable.surface)
-        if len(waiting) > WAITING_LIMIT:
-            self.render(drawable.surface)
-        elif command.data_bytes and sum(self._held_bytes.values()) > WAITING_BYTES_LIMIT:
-            self.render_all()
+    def take(self, batch: Batch, dirty: Mapping[int, Any] | None = None) -> int:
+        """
+        Keep the commands of a batch, whose index is left with those that are possible.
+
+        Returns how many were not, because there is no such surface to draw on or from. A
+        command that says it is opaque, and is not, says so no more afterwards. ``dirty`` has
+        :class:`DirtyTiles` to be marked. Raises ``GuestError`` for a batch that is damaged.
+        """
+        given = len(batch.index)
+        try:
+            commands, possible, held = take_batch(
+                batch.records, batch.index, batch.images, self._places, self._place_of, len(self._batches)
+            )
+        except ValueError as error:
+            raise GuestError(f"a batch is damaged: {error}") from error
+        if possible is not None:
+            batch.index = possible
+        if commands:
+            if dirty is not None:
+                mark_tiles(commands, self._places, dirty)
+            self._commands += commands
+            self._batches.append(batch)
+            self._batch_bytes.append(held)
+            self._held_bytes += held
+            self._keep_limits()
+        return given - len(batch.index)
 
     def waiting(self, surface_id: int) -> int:
-        """How many commands wait for this surface."""
-        return len(self._waiting[surface_id])
+        """How many commands would have to be drawn for this surface, were it looked at now."""
+        place = self._place_of[surface_id]
+        needed, _used = cull_log(self._commands, self._gone)
+        return sum(command.place == place for command in commands_of(needed))
 
     def render(self, surface_id: int) -> Surface:
         """Draw what waits for this surface; its pixels are then current."""
         surface = self.surfaces[surface_id]
-        waiting, self._waiting[surface_id] = self._waiting[surface_id], []
-        self._held_bytes[surface_id] = 0
-        for command in waiting:
-            for source in command.reads:
-                if source in self.surfaces:
-                    self.render(source)
-            self._draw(surface, command)
-        for readers in self._readers.values():
-            readers.discard(surface_id)
+        if self._commands:
+            mine, rest = split_log(self._commands, len(self._places), self._place_of[surface_id])
+            if mine:
+                self._commands = bytearray(rest)
+                self._draw(mine)
         return surface
 
     def render_all(self) -> None:
         """Draw everything that waits."""
-        for surface_id in self.surfaces:
-            self.render(surface_id)
+        mine, self._commands = self._commands, bytearray()
+        self._draw(mine)
 
-    def _is_opaque(self, command: _Waiting) -> bool:
-        """Whether a command that says so is opaque; if it is not, it says so no more."""
-        try:
-            command.message = command.drawable.message()
-            opaque = is_opaque(command.message, self.surfaces[command.drawable.surface], self.surfaces)
-        except BAD_DATA:
-            opaque = False
-        if not opaque:
-            command.drawable.correct_effect(Effect.BLEND)
-        return opaque
+    def _free_place(self, place: int) -> None:
+        self._places[place] = None
+        self._free.append(place)
 
-    def _draw(self, surface: Surface, command: _Waiting) -> None:
+    def _keep_limits(self) -> None:
+        """Drop what nobody needs when there is much; draw when there still is."""
+        many_bytes = max(FEW_BYTES, 2 * self._needed_bytes)
+        if len(self._commands) <= 2 * WAITING_LIMIT * COMMAND.size and self._held_bytes <= many_bytes:
+            return
+        needed, used = cull_log(self._commands, self._gone)
+        self._commands = bytearray(needed)
+        self._forget_unused(used)
+        if len(needed) > WAITING_LIMIT * COMMAND.size or self._held_bytes > WAITING_BYTES_LIMIT:
+            self.render_all()
+        self._needed_bytes = self._held_bytes
+
+    def _forget_unused(self, used: bytes | bytearray) -> None:
+        """Let go of batches that no command waits for, and of surfaces that are gone and not used."""
+        numbers = renumber_log(self._commands, len(self._batches))
+        self._batches = [self._batches[number] for number in numbers]
+        self._batch_bytes = [self._batch_bytes[number] for number in numbers]
+        self._held_bytes = sum(self._batch_bytes)
+        for place, gone in enumerate(self._gone):
+            surface = self._places[place]
+            if not gone or surface is None:
+                continue
+            if used[place]:
+                self._held_bytes += len(surface.pixels)
+            else:
+                self._free_place(place)
+
+    def _draw(self, commands: bytes | bytearray) -> None:
+        """Draw these, which are in the log no more."""
+        needed, _used = cull_log(commands, self._gone)
+
+        def other(number: int) -> None:
+            part = needed[number * COMMAND.size : (number + 1) * COMMAND.size]
+            for command in commands_of(part):
+                self._draw_one(command.batch, command.offset, command.place, command.reads)
+
+        draw_log(needed, self._batches, self._places, other)
+        if not self._commands:
+            self._forget_unused(bytes(len(self._places)))
+
+    def _draw_one(self, batch: int, offset: int, place: int, reads: tuple[int, ...]) -> None:
+        """Open the message of a command, and draw it."""
+        drawable = Drawable(self._batches[batch], offset)
         try:
-            message = command.message or command.drawable.message()
+            surface: Any = self._places[place]
+            there: list[Any] = [surface, *(self._places[read] for read in reads)]
+            message = drawable.message()
             operation = OPERATIONS.get(type(message))
             if operation is None:
                 raise ValueError("there is no operation for it")
-            operation(surface, message, self.surfaces)
+            operation(surface, message, {each.id: each for each in there})
         except BAD_DATA as error:
             self._left_out += 1
             if self._left_out.bit_count() == 1:  # seldomer the more there are
                 _log.warn(
                     "a command ({number}) is not drawn: {error} ({count} so far)",
-                    number=command.drawable.number,
+                    number=drawable.number,
                     error=error,
                     count=self._left_out,
                 )
-
-    def _draw_if_it_reads(self, surface_id: int) -> None:
-        """Draw what waits for a surface if that reads others, so that there are no long chains."""
-        if any(surface_id in readers for readers in self._readers.values()):
-            self.render(surface_id)
-
-    def _draw_readers_of(self, surface_id: int) -> None:
-        for reader in self._readers.pop(surface_id, ()):
-            if reader != surface_id:
-                self.render(reader)
-
-    def _drop_hidden(self, surface_id: int, command: _Waiting) -> None:
-        """Drop what nothing is left of once this opaque command is drawn."""
-        waiting = self._waiting[surface_id]
-        left, top, right, bottom = command.box
-        last = len(waiting) - 1
-        for index in range(last, max(last - LOOK_BACK, -1), -1):
-            earlier = waiting[index]
-            its_left, its_top, its_right, its_bottom = earlier.box
-            if left <= its_left and top <= its_top and right >= its_right and bottom >= its_bottom:
-                del waiting[index]
-                self._held_bytes[surface_id] -= earlier.data_bytes
-            elif earlier.reads_itself:
-                break  # what comes before may be what this one reads
