@@ -405,7 +405,7 @@ int spicemig_command_of(const struct spicemig_record *record, uint32_t place,
     set_reads(&drawing, command);
     if (opaque)
         command->flags |= SPICEMIG_COVERS;
-    if (!drawing.reader.is_short)
+    if (!drawing.reader.is_short && !spicemig_box_is_empty(command->box))
         plan(&drawing, command);
     return opaque;
 }
