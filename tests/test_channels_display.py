@@ -2,18 +2,18 @@
 """What a client is sent on its display channel, and when."""
 
 import random
-from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import display_encoding, display_pipe
 from spicemig.channels.display import DisplayCore
-from spicemig.channels.events import DisplayInitialised, PreferredCompression
+from spicemig.channels.events import DisplayInitialised, PreferredCompression, PreferredVideoCodecs
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.codecs import images
 from spicemig.devices.drawables import Batch, DeviceImage, Effect, Placeholder
 from spicemig.devices.surfaces import Surface
 from spicemig.errors import ProtocolError
+from spicemig.session.settings import SessionSettings
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.declare import catalogue
 from spicemig.wire.drawing import Brush, Clip, DrawBase, Palette, Pattern, Point, QMask, Rect, ResourceId
@@ -37,9 +37,9 @@ INIT = display.Init(
 )
 
 
-def settings(image_compression="lz4", jpeg_wan="never"):
+def settings(image_compression="lz4", jpeg_wan="never", **more):
     """The settings that a display channel reads."""
-    return SimpleNamespace(image_compression=image_compression, jpeg_wan=jpeg_wan)
+    return SessionSettings(image_compression=image_compression, jpeg_wan=jpeg_wan, **more)
 
 
 class Peer:
@@ -159,7 +159,8 @@ class InitTests(SynchronousTestCase):
         self.assertEqual(peer.core.compression, ImageCompression.OFF)
         self.assertEqual(peer.say(display.PreferredCompression(99)), [])
         self.assertEqual(peer.core.compression, ImageCompression.OFF)
-        self.assertEqual(peer.say(display.PreferredVideoCodecType([1, 200]), display.GlDrawDone()), [])
+        events = peer.say(display.PreferredVideoCodecType([1, 200]), display.GlDrawDone())
+        self.assertEqual(events, [PreferredVideoCodecs((1, 200))])
         self.assertEqual(peer.say(display.StreamReport(1, 2, 3, 4, 5, 6, 7, 8)), [])
         with self.assertRaises(ProtocolError):
             peer.say(display.PreferredVideoCodecType([1] * 33))

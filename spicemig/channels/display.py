@@ -27,10 +27,18 @@ from spicemig.channels.display_pipe import (
     clipped,
 )
 from spicemig.channels.display_stock import is_drawn_alike
-from spicemig.channels.events import DisplayInitialised, PreferredCompression, WindowOpened
+from spicemig.channels.display_streams import MAX_PREFERRED, DisplayStreams
+from spicemig.channels.events import (
+    DisplayInitialised,
+    PreferredCompression,
+    PreferredVideoCodecs,
+    WindowOpened,
+)
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
+from spicemig.channels.stream_state import StreamAtClient, check_streams
+from spicemig.channels.video_stream import Frame, FrameJob
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.state import carried, session_state
 from spicemig.wire.capabilities import DisplayCap
@@ -65,7 +73,6 @@ BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it
 MAX_FLUSH_BYTES = (
     1024 * 1024
 )  # of pixels and commands that a handover still sends; more is painted by the target
-MAX_STREAM_CODECS = 32
 
 DRAW_COPY = 304
 
@@ -127,6 +134,9 @@ class DisplayState:
     palettes: Annotated[list[u64], Counted(u32)] = carried(factory=list)  # least recently used first
     owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
     lossy: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
+    streams: Annotated[list[StreamAtClient], Counted(u8)] = carried(factory=list)
+    video_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that the client prefers
+    refused_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that it does not decode
 
 
 class DisplayCore(ChannelCore):
@@ -140,7 +150,14 @@ class DisplayCore(ChannelCore):
 
     channel = "display"
     state_type = DisplayState
-    offered_caps = frozenset((DisplayCap.MONITORS_CONFIG, DisplayCap.PREF_COMPRESSION))
+    offered_caps = frozenset(
+        (
+            DisplayCap.MONITORS_CONFIG,
+            DisplayCap.PREF_COMPRESSION,
+            DisplayCap.STREAM_REPORT,
+            DisplayCap.PREF_VIDEO_CODEC_TYPE,
+        )
+    )
     uses_acks = True
 
     def __init__(
@@ -169,6 +186,9 @@ class DisplayCore(ChannelCore):
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
         self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.channel_id)
+        self.streams = DisplayStreams(
+            self.pipe, self.send, self.caps, settings.streaming, settings.video_codecs
+        )
 
     # what is to be shown
 
@@ -214,6 +234,7 @@ class DisplayCore(ChannelCore):
     def surface_destroyed(self, surface_id: int) -> None:
         """The surface goes, with what nobody has read from it."""
         if self._surfaces.pop(surface_id, None) is not None:
+            self.streams.surface_destroyed(surface_id)
             self.pipe.destroy(surface_id)
             self.pipe.command(Command(display.SurfaceDestroy(surface_id=surface_id), surface_id, ends=True))
 
@@ -236,6 +257,10 @@ class DisplayCore(ChannelCore):
         composite = DisplayCap.COMPOSITE in self.caps
         for drawable in batch:
             if drawable.surface not in surfaces:
+                continue
+            frame = self.streams.frame(drawable) if self.streams.watching else None
+            if frame is not None:
+                self.pipe.draw_frame(frame)
                 continue
             waiting = Waiting.of(drawable)
             if (
@@ -292,28 +317,37 @@ class DisplayCore(ChannelCore):
             return None
         return line.drawn_at + EXACT_AFTER_SECONDS
 
+    def tell_time(self, now: float, multi_media_time: int) -> None:
+        """What time it is; to be told before anything is drawn."""
+        self.now = now
+        self.streams.tell_time(now, multi_media_time)
+
     def next_deadline(self) -> float | None:
         """See :class:`ChannelCore`."""
-        return min((at for at in (super().next_deadline(), self._exact_at()) if at is not None), default=None)
+        streams = self.streams.next_deadline() if self.stage is LeavingStage.SETTLED else None
+        deadlines = (super().next_deadline(), self._exact_at(), streams)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def deadline_passed(self, now: float) -> Iterator[Any]:
-        """See :class:`ChannelCore`; lossy parts may be due."""
+        """See :class:`ChannelCore`; lossy parts may be due, streams stand still."""
         yield from super().deadline_passed(now)
-        if (at := self._exact_at()) is not None and now >= at:
+        owed = self.stage is LeavingStage.SETTLED and self.streams.deadline_passed(now)
+        if owed or (at := self._exact_at()) is not None and now >= at:
             yield WindowOpened()
 
     # encoding
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[Job | FrameJob]:
         """Work that must be done before the next drawings can go; tell :meth:`encoded` when it is."""
         self._pump()
         if not self._may_draw():
             return []
-        return list(self.encoders.jobs(self.compression, self._may_be_lossy))
+        return [*self.streams.jobs(), *self.encoders.jobs(self.compression, self._may_be_lossy)]
 
-    def encoded(self, job: Job, result: Any = None) -> None:
+    def encoded(self, job: Job | FrameJob, result: Any = None) -> None:
         """A job is done; what it made is kept where it was to be."""
-        self.encoders.done(job)
+        if not isinstance(job, FrameJob):
+            self.encoders.done(job)
         self._pump()
 
     # sending
@@ -357,6 +391,8 @@ class DisplayCore(ChannelCore):
     def _ready(self, entry: Entry, *, at_once: bool = False) -> bool:
         if isinstance(entry, Command):
             return True
+        if isinstance(entry, Frame) and entry.stream is not None:
+            return entry.done or at_once
         lossy = self._may_be_lossy(entry.drawable)
         return self.encoders.ready(entry, self.compression, lossy, at_once=at_once)
 
@@ -372,6 +408,13 @@ class DisplayCore(ChannelCore):
             if (entry.makes or entry.ends) and entry.surface is not None:
                 lossy.forget(entry.surface)
             self.send(entry.message)
+        elif isinstance(entry, Frame) and self.streams.send(entry):
+            pass
+        elif self.streams.active and not self.streams.admit(entry.drawable):
+            self.pipe.owe(entry)
+            self.pipe.collapse()
+            if entry.own is not None:  # the dictionary counts on it
+                self._send_drawable(entry)
         else:
             self._send_drawable(entry)
         self.mark_flow(last=False)
@@ -423,6 +466,8 @@ class DisplayCore(ChannelCore):
         state.surfaces = list(self._surfaces.values())
         state.surface_ids = SurfaceIds(ids=list(self._surfaces))
         state.palettes = self.palettes.ids()
+        state.streams = self.streams.export()
+        state.video_codecs, state.refused_codecs = self.streams.export_choices()
         for entry in self.pipe.entries:  # the client's dictionary has them, but they were not flushed
             if isinstance(entry, Waiting):
                 self.pipe.owe(entry)
@@ -439,6 +484,7 @@ class DisplayCore(ChannelCore):
             region.surface_id in ids for region in [*state.owed, *state.lossy]
         ):
             raise WireError("DisplayState", "surfaces", reason="a surface twice, or owed without being there")
+        check_streams(state.streams, PRIMARY in ids)
 
     def restored(self) -> None:
         """See :class:`ChannelCore`; what the source owed is owed here."""
@@ -450,6 +496,7 @@ class DisplayCore(ChannelCore):
                 surface = self._surfaces[region.surface_id]
                 for rect in region.rects:
                     parts.add(surface.id, clipped(rect, surface.width, surface.height))
+        self.streams.restore(state.streams, state.video_codecs, state.refused_codecs)
 
     # what the client says
 
@@ -482,7 +529,8 @@ class DisplayCore(ChannelCore):
     @receives(display.StreamReport)
     def stream_report(self, message: Any) -> Iterator[Any]:
         self._expect_init()
-        yield from ()
+        if self.streams.reported(message):
+            yield WindowOpened()  # for what is owed now
 
     @receives(display.GlDrawDone)
     def gl_draw_done(self, message: Any) -> Iterator[Any]:
@@ -492,9 +540,10 @@ class DisplayCore(ChannelCore):
     @receives(display.PreferredVideoCodecType)
     def preferred_video_codec_type(self, message: Any) -> Iterator[Any]:
         self._expect_init()
-        if len(message.codecs) > MAX_STREAM_CODECS:
+        if len(message.codecs) > MAX_PREFERRED:
             raise ProtocolError(LinkError.INVALID_DATA, f"{len(message.codecs)} video codecs")
-        yield from ()
+        self.streams.prefer(message.codecs)
+        yield PreferredVideoCodecs(tuple(message.codecs))
 
     def _expect_init(self) -> None:
         if not self.state.initialised:

@@ -101,7 +101,7 @@ class ImageEncoders:
         after = self._last_pinned()
         size = 0
         for index, entry in enumerate(entries[:RUN_DRAWABLES]):
-            if not isinstance(entry, Waiting) or entry.pinned:
+            if not isinstance(entry, Waiting) or entry.pinned or entry.stream is not None:
                 continue
             lossy = may_be_lossy(entry.drawable)
             for choice, encoding in self._wanted(entry, mode, lossy, may_own=index > after):

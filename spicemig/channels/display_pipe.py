@@ -85,6 +85,7 @@ class Waiting:
         "row",
         "snapshot",
         "sound",
+        "stream",
         "surface",
         "weight",
     )
@@ -96,6 +97,7 @@ class Waiting:
         self.snapshot = snapshot
         self.pinned = False
         self.own: InDictionary | None = None  # its only image, if the client's GLZ dictionary has it
+        self.stream: Any = None  # that it is a frame of; see video_stream.Frame
         self.passed_over = False  # the dictionary does not take that
         self.reads = {image.surface for image in images if image.surface is not None}
         if drawable.number == COPY_BITS:
@@ -179,6 +181,16 @@ class DisplayPipe:
         self._append(waiting)
         if self._drawables > MAX_WAITING_DRAWABLES or self._weight > MAX_WAITING_BYTES:
             self.collapse()
+
+    def draw_frame(self, waiting: Waiting) -> None:
+        """A frame of a stream; it depends on nothing, so that it waits for nothing that is owed."""
+        self._append(waiting)
+
+    def remove(self, waiting: Waiting) -> None:
+        """Drop one that is not needed any more."""
+        self._set(entry for entry in self.entries if entry is not waiting)
+        self._uncount(waiting)
+        self.dropped += 1
 
     def show(self, band: Band) -> None:
         """Pixels as they are now; never given up for what is owed, so that there is always progress."""

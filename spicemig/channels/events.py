@@ -196,6 +196,13 @@ class EncodeNeeded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PreferredVideoCodecs(Event):
+    """The client would like video in these codecs, best first."""
+
+    codecs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PreferredCompression(Event):
     """The client would like this image compression mode."""
 

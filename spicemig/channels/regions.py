@@ -139,6 +139,15 @@ def moved(rect: Rect, dx: int, dy: int) -> Rect:
     return Rect(top=rect.top + dy, left=rect.left + dx, bottom=rect.bottom + dy, right=rect.right + dx)
 
 
+def less(rects: Iterable[Rect], cuts: Iterable[Rect]) -> list[Rect]:
+    """What is left of rectangles where others are cut out; they overlap no more than before."""
+    left = list(rects)
+    for cut in cuts:
+        if any(meet(rect, cut) for rect in left):
+            left = [part for rect in left for part in without(rect, cut)]
+    return left
+
+
 def without(rect: Rect, cut: Rect) -> Iterable[Rect]:
     """What is left of a rectangle where another one is cut out: up to four."""
     inner = common(rect, cut)

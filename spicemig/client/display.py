@@ -22,6 +22,7 @@ from spicemig.client.events import (
     WaitAsked,
 )
 from spicemig.client.images import ImageReader
+from spicemig.client.streams import CODEC_CAPS, Streams
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Palette
@@ -43,6 +44,7 @@ class DisplayChannel(ClientChannel):
             DisplayCap.A8_SURFACE,
             DisplayCap.LZ4_COMPRESSION,
             DisplayCap.MULTI_CODEC,
+            *CODEC_CAPS,
         }
     )
 
@@ -51,6 +53,7 @@ class DisplayChannel(ClientChannel):
         self.canvas = Canvas()
         self.images: Cache[Picture] = images if images is not None else Cache(counted=True)
         self.palettes: Cache[Palette] = Cache()
+        self.streams = Streams(self.canvas)
         self.marked = False
         self.monitors = None
         self.cache_pixels = CACHE_PIXELS
@@ -64,6 +67,7 @@ class DisplayChannel(ClientChannel):
         """Forget the server's side; see :class:`ClientChannel`."""
         super().reset()
         self.canvas.clear()
+        self.streams.clear()
         self.palettes.clear()
         self.marked = False
 
@@ -130,6 +134,39 @@ class DisplayChannel(ClientChannel):
         """No palette is."""
         self.counters.invalidations += 1
         self.palettes.clear()
+
+    # -- video --------------------------------------------------------------------
+
+    @handles(display.StreamCreate)
+    def stream_create(self, message):
+        """A video begins."""
+        self.canvas.surface(message.surface_id)
+        self.streams.create(message)
+
+    @handles(display.StreamData)
+    def stream_data(self, message):
+        """A frame of it."""
+        yield self._drew(*self.streams.show(message))
+
+    @handles(display.StreamDataSized)
+    def stream_data_sized(self, message):
+        """A frame with a place of its own."""
+        yield self._drew(*self.streams.show(message, Box.of(message.dest)))
+
+    @handles(display.StreamClip)
+    def stream_clip(self, message):
+        """Where it is seen."""
+        self.streams.clip(message)
+
+    @handles(display.StreamDestroy)
+    def stream_destroy(self, message):
+        """It ends."""
+        self.streams.destroy(message.id)
+
+    @handles(display.StreamDestroyAll)
+    def stream_destroy_all(self, message):
+        """All of them do."""
+        self.streams.clear()
 
     # -- draws -----------------------------------------------------------------------
 

@@ -124,6 +124,7 @@ def describe_channel(core: Any) -> dict[str, Any]:
         "pending_bytes": core.pending_bytes,
         "window_open": core.window_open,
         "mini_headers": core.mini,
+        **({"streams": core.streams.describe()} if core.channel == "display" else {}),
     }
 
 

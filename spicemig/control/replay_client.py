@@ -112,7 +112,7 @@ class ReplayClient:
     def __init__(self, device: QXLDevice, mode: str, *, workers: int = 1, streaming: bool = False) -> None:
         self._clock = Clock()  # follows the real one from its start, so that all of a run is in its time
         self._workers = Workers(workers)
-        settings = SessionSettings(image_compression=mode)
+        settings = SessionSettings(image_compression=mode, streaming="filter" if streaming else "off")
         self._host = Sessions(lambda: device, _no_guest, settings, self._clock, self._workers.run)
         self._host.stage = Stage.SERVING
         session = self._host.clients[CLIENT] = ClientSession(self._host, CLIENT)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from spicemig.codecs.video import NAMES
 from spicemig.daemons import options as kinds
 from spicemig.daemons.options import Option, option, options_of
 from spicemig.errors import ConfigError
@@ -35,6 +36,7 @@ def _read_channel(name: str) -> str:
 
 channels = kinds.several("channel names", _read_channel, frozenset)
 words = kinds.several("words", str)
+video_codecs = kinds.several("any of " + ", ".join(NAMES), kinds.choice(*NAMES).read)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +177,18 @@ class DisplaySettings:
         kinds.choice("auto", "always", "never"),
         "auto",
         "Whether images compressed with glz are deflated on top; auto: for clients with a slow line only.",
+    )
+    streaming: str = option(
+        kinds.choice("off", "filter", "all"),
+        "filter",
+        """Which parts of the screen are sent as video when they are redrawn often: none; those that look like
+        photographs (filter); or all. What stands still is always shown without loss.""",
+    )
+    video_codecs: tuple[str, ...] = option(
+        video_codecs,
+        "mjpeg vp8 h264 vp9",
+        """The codecs of video that may be sent, best first; a client may prefer another order. All but mjpeg
+        need PyAV (Debian: python3-av) and a client that decodes them.""",
     )
     workers: int = option(kinds.whole(1, 64), "2", "Threads that compress images.")
 

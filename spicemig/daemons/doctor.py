@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from spicemig.codecs import video
 from spicemig.daemons.tls import names_in
 from spicemig.errors import ConfigError
 
@@ -109,10 +110,39 @@ def _clients(daemon: Any) -> Iterator[Check]:
             yield "", f"{client.address}: {'seamless' if client.seamless else 'semi-seamless'}", ""
 
 
+def _video(daemon: Any) -> Iterator[Check]:
+    settings = daemon.settings.display
+    if settings.streaming == "off":
+        yield "", "no part of the screen is sent as video", ""
+        return
+    usable = [name for name in settings.video_codecs if not video.missing(video.NAMES[name])]
+    yield (
+        ("", f"sent as {', '.join(usable)}", "")
+        if usable
+        else (
+            "no video codec can be used",
+            "",
+            "add mjpeg to video_codecs in [display]",
+        )
+    )
+    for name in settings.video_codecs:
+        reason = video.missing(video.NAMES[name])
+        wanted = [
+            client.address
+            for client in daemon.sessions.clients.values()
+            for core in client.channels("display")
+            if core.streams.decodes(video.NAMES[name])
+        ]
+        if reason:
+            who = f", though {', '.join(wanted)} could show it" if wanted else ""
+            yield "", f"{name} is not sent{who}: {reason}", ""
+
+
 CHECKS: dict[str, Callable[[Any], Iterator[Check]]] = {
     "ports": _ports,
     "certificate": _certificates,
     "tickets": _tickets,
     "guest": _guest,
     "client": _clients,
+    "video": _video,
 }

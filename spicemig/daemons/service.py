@@ -175,6 +175,8 @@ class Daemon(MultiService):
             image_compression=display.image_compression,
             jpeg_wan=display.jpeg_wan,
             zlib_glz_wan=display.zlib_glz_wan,
+            streaming=display.streaming,
+            video_codecs=display.video_codecs,
         )
 
     def make_guest(self, kind: str) -> Any:

@@ -23,6 +23,7 @@ from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.inputs import InputsCore
 from spicemig.channels.main import MainCore
 from spicemig.channels.pixmap_cache import PixmapCache
+from spicemig.codecs import video
 from spicemig.codecs.glz import GlzWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.session.backlog import Backlog, Show
@@ -161,7 +162,7 @@ class ClientSession:
     def flush(self, core: Any) -> None:
         """Write what a core has to say, and have encoded what it needs encoded."""
         if core.channel == "display":
-            core.now = self.host.clock.seconds()
+            self._tell_time(core)
             while owed := core.take_owed():
                 for surface_id, rects in owed.items():
                     core.repaint(self.host.device.render(surface_id), rects)
@@ -172,6 +173,9 @@ class ClientSession:
         protocol = self._protocols.get(core)
         if protocol is not None:
             protocol.flush()
+
+    def _tell_time(self, core: DisplayCore) -> None:
+        core.tell_time(self.host.clock.seconds(), self.host.multi_media_time())
 
     def _encoded(self, result: Any, core: Any, job: Any) -> None:
         core.encoded(job, result)
@@ -291,6 +295,17 @@ class ClientSession:
     def _latency(self, core: Any, event: events.LatencyMeasured) -> None:
         self.latency_seconds = event.seconds
 
+    def _video_preferred(self, core: DisplayCore, event: events.PreferredVideoCodecs) -> None:
+        for codec in event.codecs:
+            reason = video.missing(codec)
+            if reason and self.host.settings.streaming != "off":
+                self.log.info(
+                    "client {client} would like video of codec {codec}: {reason}",
+                    client=self.address,
+                    codec=codec,
+                    reason=reason,
+                )
+
     def _dead(self, core: Any, event: Any) -> None:
         self.log.info("client {client}: no sign of life, closed", client=self.address)
         self.abort()
@@ -314,6 +329,7 @@ class ClientSession:
         events.WindowOpened: _window_opened,
         events.LatencyMeasured: _latency,
         events.ClientDead: _dead,
+        events.PreferredVideoCodecs: _video_preferred,
     }
 
     # what the device shows
@@ -355,6 +371,7 @@ class ClientSession:
         if self._backlog is not None:
             self._backlog.drawables(batch)
         for core in self._displays():
+            self._tell_time(core)
             core.drawables(batch)
             self.flush(core)
 

@@ -17,3 +17,5 @@ class SessionSettings:
     image_compression: str = "auto_glz"
     jpeg_wan: str = "never"  # or auto, always
     zlib_glz_wan: str = "never"
+    streaming: str = "off"
+    video_codecs: tuple[str, ...] = ("mjpeg", "vp8", "h264", "vp9")  # best first

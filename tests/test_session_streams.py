@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Video streams from the guest's drawings to what a client shows, through handovers."""
+
+from PIL import ImageChops, ImageStat
+from twisted.trial.unittest import SynchronousTestCase
+
+from spicemig.codecs import video
+from spicemig.session.settings import SessionSettings
+from spicemig.testing.films import film
+from spicemig.testing.guests import copy, copy_bits, fill
+from spicemig.testing.hosts import TwoHosts
+from spicemig.wire.enums import VideoCodec
+
+FRAME_SECONDS = 0.04
+NEAR = 8.0  # of 255, on average, that a frame may be from what was drawn
+
+
+class StreamingTests(SynchronousTestCase):
+    """A guest that plays a film."""
+
+    codecs = ("mjpeg",)
+
+    def setUp(self):
+        settings = SessionSettings(image_compression="lz4", streaming="filter", video_codecs=self.codecs)
+        self.hosts = TwoHosts(self.mktemp(), settings=settings)
+        self.here = self.hosts.source
+        self.viewer = self.hosts.viewer()
+        self.number = 0
+
+    @property
+    def streams(self):
+        return self.viewer.display.streams
+
+    def counted(self, name):
+        """How many messages of this kind the client has got, on all its connections."""
+        return sum(
+            traffic.by_name.get(name, 0) for traffic in self.viewer.traffic if traffic.channel == "display"
+        )
+
+    def play(self, frames, x=20, y=30, width=160, height=120):
+        """Let the guest draw some frames."""
+        for _ in range(frames):
+            self.number += 1
+            self.here.guest.draw(copy(film(self.number, width, height), x, y))
+            self.hosts.run(FRAME_SECONDS)
+
+    def assertSame(self):
+        """Client and guest show the same pixels."""
+        self.assertEqual(self.viewer.screen().tobytes(), self.here.screen().tobytes())
+
+    def assertNear(self):
+        """They show nearly the same, but not the same."""
+        difference = ImageChops.difference(self.viewer.screen(), self.here.screen())
+        self.assertGreater(max(ImageStat.Stat(difference).sum), 0)
+        self.assertLess(max(ImageStat.Stat(difference).mean), NEAR)
+
+    def test_begins(self):
+        """After a few frames a stream begins, and what follows comes as its frames."""
+        self.play(5)
+        self.assertSame()
+        self.assertEqual(self.streams.created, 0)
+        draws = self.counted("DrawCopy")
+        self.play(20)
+        self.assertEqual(list(self.streams.streams), [0])
+        self.assertNear()
+        self.assertEqual(self.counted("StreamData"), 20)
+        self.assertEqual(self.counted("DrawCopy"), draws)
+
+    def test_stands_still(self):
+        """When the film stops the last picture is shown as it is; the stream goes on, or ends later."""
+        self.play(20)
+        self.hosts.run(0.5)
+        self.assertSame()
+        self.assertEqual(self.streams.destroyed, 0)
+        self.play(5)
+        self.assertNear()
+        self.assertEqual(self.streams.created, 1)
+        self.hosts.run(3)
+        self.assertSame()
+        self.assertEqual(self.streams.streams, {})
+        self.play(10)
+        self.assertEqual((self.streams.created, list(self.streams.streams)), (2, [1]))
+
+    def test_covered(self):
+        """What is drawn over a stream is not drawn over by it, whatever frames are still to be shown."""
+        self.play(20)
+        self.here.guest.draw(fill(100, 60, 200, 30, 0xFF8800))
+        self.hosts.run(0.01)
+        clip = self.streams.streams[0].clip
+        self.assertEqual(
+            {(box.left, box.top, box.right, box.bottom) for box in clip},
+            {(20, 30, 180, 60), (20, 60, 100, 90), (20, 90, 180, 150)},
+        )
+        self.assertEqual(self.viewer.screen().getpixel((150, 70)), (255, 136, 0))
+        self.play(1)
+        self.assertEqual(len(self.streams.streams[0].clip), 1)
+        self.assertNear()
+
+    def test_read(self):
+        """Who reads a streamed part gets it as it is."""
+        self.play(20)
+        self.here.guest.draw(copy_bits(200, 10, 100, 80, 40, 40))
+        self.hosts.run(0.05)
+        self.assertSame()
+        self.play(2)
+        self.assertEqual(self.streams.created, 1)
+
+    def test_size_changes(self):
+        """A window that grows goes on as the same stream, with sized frames; one that shrinks again, too."""
+        self.play(20)
+        self.play(10, 10, 20, 200, 150)
+        self.assertEqual((self.streams.created, self.streams.streams[0].sized), (1, 10))
+        self.assertNear()
+        self.play(10)
+        self.assertEqual((self.streams.created, self.streams.streams[0].sized), (1, 10))
+        self.hosts.run(3)
+        self.assertSame()
+
+    def test_surface_goes(self):
+        """A stream ends with its surface."""
+        self.play(20)
+        device = self.here.guest.device
+        device.destroy_primary()
+        self.hosts.run(0.01)
+        self.assertEqual(self.streams.streams, {})
+        device.create_primary(320, 200)
+        self.play(20)
+        self.assertEqual(self.streams.created, 2)
+        self.hosts.run(1)
+        self.assertSame()
+
+    def test_handover(self):
+        """A stream goes on at the target: same id, nothing created or destroyed."""
+        self.play(20)
+        report = self.hosts.moved()
+        self.assertEqual(report["outcome"], "completed")
+        self.here = self.hosts.target
+        self.play(15)
+        self.assertEqual((self.streams.created, self.streams.destroyed), (1, 0))
+        self.assertEqual(len(self.streams.streams[0].stamps), 15 + 15)
+        stamps = self.streams.streams[0].stamps
+        self.assertEqual(stamps, sorted(set(stamps)))
+        self.assertNear()
+        self.hosts.run(0.5)
+        self.assertSame()
+
+    def test_there_and_back(self):
+        """Handed on and back again in the middle of it, with frames that nobody has sent yet."""
+        self.play(10)
+        for _ in range(4):
+            handover = self.hosts.migrate(self.here)
+            self.hosts.wait(handover.done)
+            self.here = self.hosts.other(self.here)
+            self.play(3)
+        self.assertEqual((self.streams.created, self.streams.destroyed), (1, 0))
+        self.assertNear()
+        self.hosts.run(0.5)
+        self.assertSame()
+
+    def test_ends_at_the_target(self):
+        """A stream that came and gets no frame shows its last picture as it is."""
+        self.play(20)
+        self.hosts.moved()
+        self.here = self.hosts.target
+        self.hosts.run(3)
+        self.assertSame()
+        self.assertEqual(self.streams.destroyed, 1)
+
+
+class VP8Tests(StreamingTests):
+    """The same with a codec whose frames stand on one another."""
+
+    codecs = ("vp8",)
+    skip = video.missing(VideoCodec.VP8) or None
+
+
+class VP9Tests(StreamingTests):
+    """And with its successor."""
+
+    codecs = ("vp9",)
+    skip = video.missing(VideoCodec.VP9) or None
+
+
+class H264Tests(StreamingTests):
+    """And with another family."""
+
+    codecs = ("h264",)
+    skip = video.missing(VideoCodec.H264) or None
