@@ -160,11 +160,13 @@ class Arrivals:
             return
         client = arrival.client
         try:
-            if client.glz_contents is None and pixels <= MAX_WINDOW_PIXELS:
-                client.glz_contents = GlzWindow(pixels)
-            if client.glz_contents is None or client.glz_contents.size != pixels:
+            if pixels > MAX_WINDOW_PIXELS:
                 raise ValueError(f"a GLZ window of {pixels} pixels")
-            client.glz_contents.put(image)
+            window = client.glz_contents
+            # where images are left out, the source's window has forgotten all that were before them
+            if window is None or (window.size, window.next_id) != (pixels, image.id):
+                window = client.glz_contents = GlzWindow(pixels)
+            window.put(image)
         except ValueError as error:
             raise ProtocolError(LinkError.INVALID_DATA, str(error)) from error
 
