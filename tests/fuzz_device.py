@@ -119,7 +119,7 @@ class ClientDisplay:
 
     def __init__(self, device: QXLDevice) -> None:
         self._device = device
-        settings = SimpleNamespace(image_compression="off", jpeg_wan="never")
+        settings = SimpleNamespace(image_compression="off", jpeg_wan="never", zlib_glz_wan="never")
         caps = frozenset((DisplayCap.MONITORS_CONFIG, DisplayCap.COMPOSITE, DisplayCap.A8_SURFACE))
         self._core = DisplayCore(pixmap_cache=PixmapCache(), settings=settings, caps=caps)
         self._deframer = Deframer("display", "client", True)

@@ -10,7 +10,7 @@ from spicemig.channels.display_encoding import EncodeJob, GlzRun
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.codecs import images
-from spicemig.codecs.glz import GlzDecoderWindow
+from spicemig.codecs.glz import GlzDecoderWindow, inflate
 from spicemig.codecs.glz_reference import HEADER
 from spicemig.devices.drawables import Batch, DeviceImage, Effect
 from spicemig.devices.surfaces import Surface
@@ -23,7 +23,7 @@ WINDOW_PIXELS = 1 << 16
 INIT = display.Init(
     pixmap_cache_id=1, pixmap_cache_size=4000, glz_dictionary_id=1, glz_dictionary_window_size=WINDOW_PIXELS
 )
-GLZ_NUMBERS = (ImageType.GLZ_RGB,)
+GLZ_NUMBERS = (ImageType.GLZ_RGB, ImageType.ZLIB_GLZ_RGB)
 
 
 class Client:
@@ -41,6 +41,8 @@ class Client:
             return self.kept[descriptor.id]
         if descriptor.type in GLZ_NUMBERS:
             stream = bytes(source.data.data)
+            if descriptor.type == ImageType.ZLIB_GLZ_RGB:
+                stream = inflate(stream, source.data.glz_data_size)
             self.ids.append(HEADER.unpack_from(stream)[6])
             data = bytes(self.window.decode(stream).data)
         else:
@@ -186,6 +188,17 @@ class EncodingTests(SynchronousTestCase):
         self.assertEqual(kinds(messages), [ImageType.GLZ_RGB, ImageType.LZ_RGB])
         self.assertEqual([client.pixels(each.src_bitmap) for each in messages], [each.data for each in drawn])
 
+    def test_slow_line(self):
+        """On a slow line what GLZ made is deflated, if that makes it smaller."""
+        peer, client = ready(), Client()
+        peer.core.line.settings = settings(zlib_glz_wan="always")
+        drawn = [text(100, 100, 1), image(3, 6)]
+        peer.core.drawables(Batch.of([copy(drawn[0]), copy(drawn[1], left=200)]))
+        messages = peer.work()
+        self.assertEqual(kinds(messages), [ImageType.ZLIB_GLZ_RGB, ImageType.GLZ_RGB])
+        for message, source in zip(messages, drawn, strict=True):
+            self.assertEqual(client.pixels(message.src_bitmap), source.data)
+
     def test_clients(self):
         """Each client has its own dictionary; what other codecs made is shared."""
         batch = Batch.of([copy(text(100, 100, 1))])
@@ -272,7 +285,7 @@ class PinnedTests(SynchronousTestCase):
     def test_not_taken(self):
         """One that the dictionary does not take in the end may be covered again."""
         peer = self.under_way()
-        self.job.dictionary.encode = lambda pixels, channel_id: None
+        self.job.dictionary.encode = lambda pixels, channel_id, deflated: None
         self.job.run()
         peer.core.encoded(self.job)
         self.assertEqual(len(peer.core.jobs()), 1)

@@ -185,7 +185,7 @@ class DisplayCore(ChannelCore):
             lossy=self.line.jpeg,
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
-        self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.channel_id)
+        self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.line, self.channel_id)
         self.streams = DisplayStreams(
             self.pipe, self.send, self.caps, settings.streaming, settings.video_codecs
         )

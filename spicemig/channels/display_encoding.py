@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from spicemig.channels.display_images import HIGH_BITS_SET, INLINE_BYTES, ImagePacker
+from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
 from spicemig.codecs.encoders import GLZ, Encoded, Encoding, image_is_natural, pixels_of
@@ -50,13 +51,14 @@ class Choice:
     entry: Waiting
     image: Any
     names: tuple[str, ...]
+    deflated: bool  # on a slow line
 
     def make(self, dictionary: GlzDictionary, channel_id: int) -> InDictionary | None:
         """Decide, and encode it; None if other encoders are to take it."""
         pixels = pixels_of(self.image)
         if self.names[0] != GLZ and not dictionary.has_much_of(pixels) and image_is_natural(self.image):
             return None
-        return dictionary.encode(pixels, channel_id)
+        return dictionary.encode(pixels, channel_id, deflated=self.deflated)
 
 
 class GlzRun:
@@ -83,11 +85,17 @@ class ImageEncoders:
     """Sees to the images of one display channel's pipe; ``packer`` is what packs them."""
 
     def __init__(
-        self, pipe: DisplayPipe, packer: ImagePacker, dictionary: GlzDictionary, channel_id: int
+        self,
+        pipe: DisplayPipe,
+        packer: ImagePacker,
+        dictionary: GlzDictionary,
+        line: DisplayLine,
+        channel_id: int,
     ) -> None:
         self.pipe = pipe
         self.packer = packer
         self.dictionary = dictionary
+        self.line = line
         self.channel_id = channel_id
         self._under_way: set[Encoding] = set()
         self._run: GlzRun | None = None
@@ -214,7 +222,7 @@ class ImageEncoders:
                     and not image.flags & HIGH_BITS_SET  # the client writes into its window then
                     and self.dictionary.takes(pixels_of(image))
                 ):
-                    yield Choice(entry, image, names), None
+                    yield Choice(entry, image, names, self.line.zlib_glz), None
                     continue
                 names = tuple(name for name in names if name != GLZ)
             encoding = self.packer.missing(image, names)

@@ -16,13 +16,14 @@ id is 0, emptied whenever a client connects from scratch.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from threading import Lock
 from typing import Annotated, Any
 
 from spicemig.channels.pixmap_cache import MAX_CHANNELS, CacheUse
 from spicemig.codecs.encoders import Encoded
-from spicemig.codecs.glz import GlzWindow
+from spicemig.codecs.glz import GlzWindow, deflate
 from spicemig.codecs.pixels import Pixels
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, session_state
@@ -32,6 +33,9 @@ from spicemig.wire.enums import ImageType
 MAX_WINDOW_PIXELS = 16 << 20  # kept per client, whatever it asks for: 64 MiB, the most of spice-gtk
 MIN_WINDOW_PIXELS = 1 << 12  # with less, nothing would ever be found
 HIT_SHARE = 0.5  # of the places that a probe looks at: with more, an image is mostly in the window
+
+
+_U32 = struct.Struct("<I")
 
 
 @session_state(magic=b"GLZD", version=1)
@@ -109,9 +113,10 @@ class GlzDictionary:
         window = self.window
         return window is not None and window.probe(pixels) > HIT_SHARE
 
-    def encode(self, pixels: Pixels, channel_id: int) -> InDictionary | None:
+    def encode(self, pixels: Pixels, channel_id: int, *, deflated: bool = False) -> InDictionary | None:
         """
-        Encode an image that this channel will send; None if the dictionary has ended.
+        Encode an image that this channel will send, ``deflated`` if that helps; None if
+        the dictionary has ended.
 
         May be called in any thread. After an error the dictionary has ended.
         """
@@ -127,7 +132,13 @@ class GlzDictionary:
                 raise
             self._unsent[image_id] = channel_id
             self.pixels_ever += pixels.width * pixels.height
-        return InDictionary(ImageType.GLZ_RGB, parts, sum(map(len, parts)), False, image_id=image_id)
+        size = sum(map(len, parts))
+        if deflated:
+            _size, packed = deflate(parts)
+            if len(packed) + _U32.size < size:
+                head = _U32.pack(size)
+                return InDictionary(ImageType.ZLIB_GLZ_RGB, [packed], len(packed), False, head, image_id)
+        return InDictionary(ImageType.GLZ_RGB, parts, size, False, image_id=image_id)
 
     def turn_of(self, image: InDictionary) -> bool:
         """Whether an image is the next to be sent, by any channel."""
