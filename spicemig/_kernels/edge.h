@@ -146,6 +146,34 @@ extern const char spicemig_mark_tiles_doc[];
 PyObject *spicemig_edge_draw_log(PyObject *module, PyObject *args);
 extern const char spicemig_draw_log_doc[];
 
+/* edge_glz.c */
+PyObject *spicemig_edge_glz_window(PyObject *module, PyObject *args);
+extern const char spicemig_glz_window_doc[];
+PyObject *spicemig_edge_glz_state(PyObject *module, PyObject *args);
+extern const char spicemig_glz_state_doc[];
+PyObject *spicemig_edge_glz_encode(PyObject *module, PyObject *args);
+extern const char spicemig_glz_encode_doc[];
+PyObject *spicemig_edge_glz_put(PyObject *module, PyObject *args);
+extern const char spicemig_glz_put_doc[];
+PyObject *spicemig_edge_glz_image(PyObject *module, PyObject *args);
+extern const char spicemig_glz_image_doc[];
+PyObject *spicemig_edge_glz_probe(PyObject *module, PyObject *args);
+extern const char spicemig_glz_probe_doc[];
+PyObject *spicemig_edge_glz_decoder_window(PyObject *module, PyObject *args);
+extern const char spicemig_glz_decoder_window_doc[];
+PyObject *spicemig_edge_glz_drop(PyObject *module, PyObject *args);
+extern const char spicemig_glz_drop_doc[];
+PyObject *spicemig_edge_glz_decode(PyObject *module, PyObject *args);
+extern const char spicemig_glz_decode_doc[];
+
+/*
+ * The window of a capsule that glz_window made, for spicemig_glz_encode; NULL, with
+ * an exception, if it is another object or another thread uses it. It is the
+ * caller's until released; for both the GIL is needed.
+ */
+struct spicemig_glz_window *spicemig_edge_glz_claim(PyObject *capsule);
+void spicemig_edge_glz_release(PyObject *capsule);
+
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
 extern const char spicemig_gradual_score_doc[];

@@ -19,6 +19,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from threading import Lock
 from typing import Any
 
@@ -126,7 +127,7 @@ class GlzWindow:
         """
         while True:
             with self._lock:
-                found = next(iter(kernels.glz_images(self._window, first_id)), None)
+                found = kernels.glz_image(self._window, first_id)
             if found is None:
                 return
             id, type, width, height, data = found
@@ -161,6 +162,7 @@ class GlzDecoderWindow:
         self.most_held = 2 * pixels
         self.held: dict[int, int] = {}  # pixels by image id
         self.taken = 0
+        self._ids: list[int] = []  # of these, as a heap
         self._oldest: dict[int, int] = {}  # by image id, what the server had left with it
         self._next: int | None = None  # all images before this one have come
         self._window = kernels.glz_decoder_window()
@@ -208,6 +210,7 @@ class GlzDecoderWindow:
             raise ImageError("GLZ tokens that do not make up the image, or refer to what is not there")
         self.held[id] = units
         self._oldest[id] = id - distance
+        heappush(self._ids, id)
         self.taken += units
         if self._next is None:
             self._next = id
@@ -217,12 +220,9 @@ class GlzDecoderWindow:
         return made
 
     def _release(self, oldest: int) -> None:
-        """Forget images that no later one refers to; ids are in the order in which images came, nearly."""
-        while self.held:
-            first = next(iter(self.held))
-            if first >= oldest:
-                return
-            self._drop(first)
+        """Forget images that no later one refers to."""
+        while self._ids and self._ids[0] < oldest:
+            self._drop(heappop(self._ids))
 
     def _drop(self, id: int) -> None:
         self.taken -= self.held.pop(id)
@@ -232,8 +232,8 @@ class GlzDecoderWindow:
     def clear(self) -> None:
         """Forget everything; the next image may have any id."""
         with self._lock:
-            for id in list(self.held):
-                self._drop(id)
+            while self._ids:
+                self._drop(self._ids.pop())
             self._next = None
 
 

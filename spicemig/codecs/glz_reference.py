@@ -18,10 +18,12 @@ from the unit of that place in the image whose id is so much lower. The length c
 from one less than the *bias*.
 
 The encoder's window is a ring of units, in which images of any type lie one behind
-the other in the order of their ids. It looks at two colours, three 16-bit pixels or
-four bytes. If they repeat the unit before them it takes that run; else it goes to
-where they were last seen, in whatever image, by a table of their hashes. Where
-neither saves anything it moves on by one unit, and by more after many such misses.
+the other in the order of their ids, each in one piece: what does not fit before the
+end begins at 0 again. The encoder looks at two colours, three 16-bit pixels or four
+bytes. If they repeat the unit before them it takes that run; else it goes to where
+they were last seen, in whatever image, by a table of their hashes. For colours there
+is a table of the hashes of four, too, which is asked first. Where nothing saves
+anything it moves on by one unit, and by more after many such misses.
 
 Source: glz-encoder.c, glz-encode-match.tmpl.c and glz-encoder-dict.c of spice-server
 0.15.1; decode-glz-tmpl.c of spice-gtk 0.42. The encoder is our own.
@@ -31,7 +33,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +47,13 @@ FARTHEST_UNIT = 1 << 25  # a place is smaller
 
 LITERALS = 32
 LONG = 7
-SLOTS_LOG = 16
+SLOTS_LOG = 16  # of each table of places that were seen
+PLACE_BITS = 26  # of a slot: where in the ring; the others are of the hash
 PATIENCE_LOG = 6
-PROBES, PROBE_STEPS, PROBE_LENGTH = 64, 16, 8
+LONG_AHEAD = 4  # units of a colour that the table of longer beginnings looks at
+PROBES, PROBE_STEPS, PROBE_LENGTH = 64, 32, 8
 HASH_FACTOR = 0x9E3779B97F4A7C15
+_ALL_BITS = 0xFFFFFFFFFFFFFFFF
 
 
 def unit_bytes(type: int) -> int:
@@ -93,6 +97,10 @@ class Held:
     start: int  # in the ring
     units: list[bytes]
 
+    def overlaps(self, start: int, count: int) -> bool:
+        """Whether it has some of so many units of the ring."""
+        return self.start < start + count and start < self.start + len(self.units)
+
 
 class Window:
     """The encoder's side: the images that the client has, oldest first."""
@@ -101,33 +109,49 @@ class Window:
         self.size = size
         self.next_id = 0
         self.taken = 0
-        self.head = 0  # where the next image begins in the ring
+        self.head = 0  # where the next image may begin in the ring
         self.images: deque[Held] = deque()
         self.slots = [0] * (1 << SLOTS_LOG)
+        self.long_slots = [0] * (1 << SLOTS_LOG)
+
+    def drop_oldest(self) -> None:
+        """Forget the oldest image."""
+        self.taken -= len(self.images.popleft().units)
 
     def add(self, type: int, width: int, height: int, units: list[bytes]) -> Held:
         """Take an image in; the oldest ones make room."""
-        while self.taken + len(units) > self.size or len(self.images) >= MOST_IMAGES:
-            self.taken -= len(self.images.popleft().units)
+        count = len(units)
+        if not self.images:
+            self.head = 0
+        while self.taken + count > self.size or len(self.images) >= MOST_IMAGES:
+            self.drop_oldest()
+        if self.size - self.head < count:
+            while self.images and self.images[0].start >= self.head:
+                self.drop_oldest()
+            self.head = 0
+        while self.images and self.images[0].overlaps(self.head, count):
+            self.drop_oldest()
         image = Held(self.next_id, type, width, height, self.head, units)
         self.images.append(image)
-        self.taken += len(units)
-        self.head = (self.head + len(units)) % self.size
+        self.taken += count
+        self.head += count
         self.next_id += 1
         return image
 
-    def at(self, position: int) -> Held | None:
-        """The image that has a unit at this position of the ring."""
-        for image in reversed(self.images):
-            if (position - image.start) % self.size < len(image.units):
-                return image
-        return None
+    def at(self, place: int) -> Held | None:
+        """The image that has a unit at this place of the ring."""
+        return next((image for image in self.images if image.overlaps(place, 1)), None)
 
 
 def _units_of(src: Any, type: int) -> list[bytes]:
     data, size = bytes(src), unit_bytes(type)
     padding = bytes(4 - size)
     return [data[at : at + size] + padding for at in range(0, len(data), size)]
+
+
+def _entry(value: int, place: int) -> int:
+    """What a table has: a place, and some bits of the hash that do not choose the slot."""
+    return (value >> 32 - SLOTS_LOG + PLACE_BITS & (1 << 32 - PLACE_BITS) - 1) << PLACE_BITS | place
 
 
 class _Encoder:
@@ -143,37 +167,70 @@ class _Encoder:
         first, end = self.plane.first, self.plane.first + self.plane.size
         return [unit[first:end] for unit in image.units]
 
-    def slot(self, at: int) -> int:
+    def seen(self, at: int, count: int) -> int:
+        """So many units as one number, colours as 32 bits each."""
         padding = bytes(4 - self.plane.size) if self.plane.size == 3 else b""
-        seen = b"".join(unit + padding for unit in self.units[at : at + self.plane.ahead])
-        value = int.from_bytes(seen, "little") * HASH_FACTOR & 0xFFFFFFFFFFFFFFFF
-        return value >> 64 - SLOTS_LOG
+        return int.from_bytes(b"".join(unit + padding for unit in self.units[at : at + count]), "little")
 
-    def alike(self, seen: list[bytes], place: int, end: int, at: int) -> int:
-        """How many units from two places on are equal, up to an end of the first."""
+    def hashes(self, at: int) -> list[tuple[list[int], int, int]]:
+        """The tables that are asked for a place, each with the hash and how many units are in it."""
+        ahead = self.plane.ahead
+        value = self.seen(at, ahead) * HASH_FACTOR & _ALL_BITS
+        found = [(self.window.slots, value, ahead)]
+        if self.plane.size == 3 and at + LONG_AHEAD <= self.count:
+            value ^= value >> 29
+            value = (value + self.seen(at + 2, 2)) * HASH_FACTOR & _ALL_BITS
+            found.insert(0, (self.window.long_slots, value, LONG_AHEAD))
+        return found
+
+    def alike(self, seen: list[bytes], place: int, at: int) -> int:
+        """How many units from two places on are equal."""
         length = 0
-        while place + length < end and at + length < self.count:
+        while place + length < len(seen) and at + length < self.count:
             if seen[place + length] != self.units[at + length]:
                 break
             length += 1
         return length
 
-    def find(self, at: int) -> tuple[int, int, int]:
-        """Image distance, place and length of what the table knows; from now on, it knows this place."""
-        slot = self.slot(at)
-        ring, position = self.window.size, self.window.slots[slot]
-        self.window.slots[slot] = (self.image.start + at) % ring
-        inside = (position - self.image.start) % ring
-        if inside < at:
-            return 0, at - inside - 1, self.alike(self.units, inside, self.count, at)
-        image = self.window.at(position)
+    def meant(self, entry: int, value: int, at: int) -> tuple[int, int, int]:
+        """Image distance, place and length of what an entry of a table says of a place."""
+        if entry >> PLACE_BITS != _entry(value, 0) >> PLACE_BITS:
+            return 0, 0, 0
+        place = entry & (1 << PLACE_BITS) - 1
+        inside = place - self.image.start
+        if 0 <= inside < at:
+            if at - inside > FARTHEST_UNIT:
+                return 0, 0, 0
+            return 0, at - inside - 1, self.alike(self.units, inside, at)
+        image = self.window.at(place)
         if image is None or image is self.image or image.type != self.image.type:
             return 0, 0, 0
-        place = (position - image.start) % ring
+        place -= image.start
         if place >= FARTHEST_UNIT:
             return 0, 0, 0
-        end = min(len(image.units), place + ring - position)  # not over the end of the ring
-        return self.image.id - image.id, place, self.alike(self.coded(image), place, end, at)
+        return self.image.id - image.id, place, self.alike(self.coded(image), place, at)
+
+    def look_up(self, at: int) -> tuple[int, int, int]:
+        """What the tables know of a place; from now on, they know it."""
+        hashes = self.hashes(at)
+        entries = [slots[value >> 64 - SLOTS_LOG] for slots, value, _count in hashes]
+        self.remember(at)
+        found = 0, 0, 0
+        for (_slots, value, count), entry in zip(hashes, entries, strict=True):
+            found = self.meant(entry, value, at)
+            if found[2] >= count:
+                break
+        return found
+
+    def remember(self, at: int) -> None:
+        """Leave a place in the tables."""
+        if at + self.plane.ahead <= self.count:
+            for slots, value, _count in self.hashes(at):
+                slots[value >> 64 - SLOTS_LOG] = _entry(value, self.image.start + at)
+
+    def repeats(self, at: int) -> bool:
+        """Whether what the encoder looks at repeats the unit before it."""
+        return at > 0 and len(set(self.units[at - 1 : at + self.plane.ahead])) == 1
 
     def put_literals(self, start: int, end: int) -> None:
         for first in range(start, end, LITERALS):
@@ -186,15 +243,12 @@ class _Encoder:
         literal, at, misses = 0, 0, 0
         while at + self.plane.ahead <= self.count:
             distance, place, length = 0, 0, 0
-            if (
-                at
-                and self.units[at - 1 : at - 1 + self.plane.ahead] == self.units[at : at + self.plane.ahead]
-            ):
-                length = self.alike(self.units, at - 1, self.count, at)
+            if self.repeats(at):
+                length = self.alike(self.units, at - 1, at)
             else:
-                distance, place, length = self.find(at)
+                distance, place, length = self.look_up(at)
             tail = reference_tail(distance, place)
-            if length < self.plane.bias or length * self.plane.size <= len(tail):
+            if length < self.plane.bias or length * self.plane.size <= 1 + len(tail):
                 at += 1 + (misses >> PATIENCE_LOG)
                 misses += 1
                 continue
@@ -207,9 +261,7 @@ class _Encoder:
             self.out += tail
             at = literal = at + length
             misses = 0
-            if at - 1 + self.plane.ahead <= self.count:
-                slot = self.slot(at - 1)
-                self.window.slots[slot] = (self.image.start + at - 1) % self.window.size
+            self.remember(at - 1)
         self.put_literals(literal, self.count)
         return bytes(self.out)
 
@@ -276,38 +328,41 @@ def glz_put(window: Window, src: Any, type: int, width: int, height: int, id: in
         raise
     for plane in planes_of(type):
         encoder = _Encoder(window, image, plane)
-        for at in range(0, encoder.count - plane.ahead + 1):
-            window.slots[encoder.slot(at)] = (image.start + at) % window.size
+        for at in range(encoder.count - plane.ahead + 1):
+            if not encoder.repeats(at):
+                encoder.remember(at)
 
 
-def glz_images(window: Window, first: int) -> Iterator[tuple[int, int, int, int, bytes]]:
-    """Id, type, width, height and units of the first image of at least this id, and so on."""
-    for image in list(window.images):
+def glz_image(window: Window, first: int) -> tuple[int, int, int, int, bytes] | None:
+    """Id, type, width, height and units of the first image of at least this id; None if there is none."""
+    for image in window.images:
         if image.id >= first:
             size = unit_bytes(image.type)
-            yield image.id, image.type, image.width, image.height, b"".join(u[:size] for u in image.units)
+            units = b"".join(unit[:size] for unit in image.units)
+            return image.id, image.type, image.width, image.height, units
+    return None
 
 
 def glz_probe(window: Window, src: Any, type: int) -> tuple[int, int]:
     """How many of some places of an image are found in the window, and how many were looked up."""
+    if not src or len(src) % unit_bytes(type):
+        raise ValueError("src: not whole units of a type that GLZ has")
     units = _units_of(src, type)
-    plane = planes_of(type)[0]
-    image = Held(window.next_id, type, 0, 0, window.head, units)
-    encoder = _Encoder(window, image, plane)
-    found = tried = 0
-    for first in range(0, len(units), max(1, len(units) // PROBES)):
-        for at in range(first, min(first + PROBE_STEPS, len(units) - plane.ahead + 1)):
-            if at and units[at] == units[at - 1]:
-                continue
-            before = window.slots[encoder.slot(at)]
-            held = window.at(before)
-            if held is not None and held.type == type:
-                place = (before - held.start) % window.size
-                if encoder.alike(encoder.coded(held), place, len(held.units), at) >= PROBE_LENGTH:
-                    found += 1
-                    break
-        tried += 1
-    return found, tried
+    places = range(0, len(units), max(1, len(units) // PROBES))
+    found = 0
+    for first in places:
+        some = Held(-1, type, 0, 0, window.size, units[first : first + PROBE_STEPS + PROBE_LENGTH])
+        found += _is_found(_Encoder(window, some, planes_of(type)[0]))
+    return found, len(places)
+
+
+def _is_found(encoder: _Encoder) -> bool:
+    for at in range(min(PROBE_STEPS, encoder.count - encoder.plane.ahead + 1)):
+        if not encoder.repeats(at):
+            for slots, value, _count in encoder.hashes(at):
+                if encoder.meant(slots[value >> 64 - SLOTS_LOG], value, at)[2] >= PROBE_LENGTH:
+                    return True
+    return False
 
 
 class DecoderWindow:
