@@ -502,7 +502,7 @@ class TwinTests(SynchronousTestCase):
     def test_encode(self):
         """The same streams and window contents, while images come, go, and are put in from outside."""
         for size in (300, 2500, 9000):
-            windows = NATIVE.glz_window(size), glz_reference.glz_window(size)
+            windows = NATIVE.glz_window(size, 3), glz_reference.glz_window(size, 3)
             old = b""
             for _image in range(40):
                 pixels = random_pixels(self.dice, old)
@@ -522,7 +522,7 @@ class TwinTests(SynchronousTestCase):
 
     def test_encode_large(self):
         """The same streams of images in which places are far away."""
-        windows = NATIVE.glz_window(100000), glz_reference.glz_window(100000)
+        windows = NATIVE.glz_window(100000, 3), glz_reference.glz_window(100000, 3)
         old = b""
         for _image in range(3):
             old = picture(self.dice, 4 * 250 * 160, old)
@@ -550,7 +550,7 @@ class TwinTests(SynchronousTestCase):
 
     def test_refused(self):
         """Both refuse what is no image."""
-        encoders = NATIVE.glz_window(100), glz_reference.glz_window(100)
+        encoders = NATIVE.glz_window(100, 3), glz_reference.glz_window(100, 3)
         decoders = NATIVE.glz_decoder_window(), glz_reference.glz_decoder_window()
         for arguments in (
             (b"", 8, 0, 1, 1),
@@ -568,6 +568,7 @@ class TwinTests(SynchronousTestCase):
         self.assertIsInstance(self.same("glz_decode", decoders, 0, 5, (1 << 28) + 1, b"\0\0"), str)
         for module in (NATIVE, glz_reference):
             for size in (0, -1, (1 << 26) + 1):
-                self.assertRaises(ValueError, module.glz_window, size)
+                self.assertRaises(ValueError, module.glz_window, size, 0)
+            self.assertRaises(ValueError, module.glz_window, 1, -1)
         self.assertRaises(ValueError, NATIVE.glz_state, decoders[0])
         self.assertRaises(ValueError, NATIVE.glz_drop, encoders[0], 1)

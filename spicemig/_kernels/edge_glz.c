@@ -53,16 +53,20 @@ static void window_gone(PyObject *capsule)
 }
 
 const char spicemig_glz_window_doc[] =
-    "glz_window(size)\n--\n\nAn empty window of so many units for the encoder.";
+    "glz_window(size, next_id)\n--\n\nAn empty window of so many units for the encoder.";
 
 PyObject *spicemig_edge_glz_window(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    long long size;
+    long long size, next_id;
 
-    if (!PyArg_ParseTuple(args, "L:glz_window", &size))
+    if (!PyArg_ParseTuple(args, "LL:glz_window", &size, &next_id))
         return NULL;
     if (size < 1 || size > (long long)SPICEMIG_GLZ_MOST_UNITS) {
         PyErr_Format(PyExc_ValueError, "size: not 1 to %zu units", SPICEMIG_GLZ_MOST_UNITS);
+        return NULL;
+    }
+    if (next_id < 0) {
+        PyErr_SetString(PyExc_ValueError, "next_id: less than 0");
         return NULL;
     }
     struct holder *holder = calloc(1, sizeof *holder);
@@ -75,6 +79,7 @@ PyObject *spicemig_edge_glz_window(PyObject *Py_UNUSED(module), PyObject *args)
         return PyErr_NoMemory();
     }
     holder->window = spicemig_glz_begin(holder->memory, (size_t)size);
+    holder->window->oldest = holder->window->next = (uint64_t)next_id;
     PyObject *capsule = PyCapsule_New(holder, WINDOW, window_gone);
     if (capsule == NULL) {
         munmap(holder->memory, holder->bytes);

@@ -52,18 +52,19 @@ class GlzImage:
 
 class GlzWindow:
     """
-    The encoder's window for one client, of at most so many ``pixels``.
+    The encoder's window for one client, of at most so many ``pixels``. A client that
+    keeps no image yet wants the first id to be 0, and none to be left out.
 
     Every method may be called from any thread. An image that was encoded is in the
     window, and later ones refer to it: it must reach the client, on each channel in
     the order of the ids.
     """
 
-    def __init__(self, pixels: int) -> None:
+    def __init__(self, pixels: int, next_id: int = 0) -> None:
         if not 0 < pixels <= MOST_WINDOW_PIXELS:
             raise ValueError(f"a GLZ window of {pixels} pixels")
         self.size = pixels
-        self._window = kernels.glz_window(pixels)
+        self._window = kernels.glz_window(pixels, next_id)
         self._lock = Lock()
 
     @property

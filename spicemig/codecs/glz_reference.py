@@ -105,9 +105,9 @@ class Held:
 class Window:
     """The encoder's side: the images that the client has, oldest first."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, next_id: int) -> None:
         self.size = size
-        self.next_id = 0
+        self.next_id = next_id
         self.taken = 0
         self.head = 0  # where the next image may begin in the ring
         self.images: deque[Held] = deque()
@@ -278,11 +278,13 @@ def reference_tail(distance: int, place: int) -> bytes:
     return tail + bytes([far]) if far else tail
 
 
-def glz_window(size: int) -> Window:
+def glz_window(size: int, next_id: int) -> Window:
     """An empty window of so many units for the encoder; raises ``ValueError``."""
     if not 0 < size <= MOST_WINDOW_UNITS:
         raise ValueError(f"size: not 1 to {MOST_WINDOW_UNITS} units")
-    return Window(size)
+    if not 0 <= next_id < 1 << 63:
+        raise ValueError("next_id: less than 0")
+    return Window(size, next_id)
 
 
 def glz_state(window: Window) -> tuple[int, int, int]:
