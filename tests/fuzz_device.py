@@ -22,7 +22,6 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 if "SPICEMIG_KERNELS" in os.environ:  # the kernels built by build_sanitized, before anything uses others
@@ -46,6 +45,7 @@ from spicemig.devices.guest_layout import (
     Port,
 )
 from spicemig.devices.qxl import QXLDevice
+from spicemig.session.settings import SessionSettings
 from spicemig.testing.drawings import Drawings
 from spicemig.testing.qxl_driver import DriverError, GuestDriver
 from spicemig.wire.capabilities import DisplayCap
@@ -119,7 +119,7 @@ class ClientDisplay:
 
     def __init__(self, device: QXLDevice) -> None:
         self._device = device
-        settings = SimpleNamespace(image_compression="off", jpeg_wan="never", zlib_glz_wan="never")
+        settings = SessionSettings(image_compression="off")
         caps = frozenset((DisplayCap.MONITORS_CONFIG, DisplayCap.COMPOSITE, DisplayCap.A8_SURFACE))
         self._core = DisplayCore(pixmap_cache=PixmapCache(), settings=settings, caps=caps)
         self._deframer = Deframer("display", "client", True)
