@@ -8,6 +8,7 @@ from spicemig.client.cursor import CursorChannel
 from spicemig.client.display import DisplayChannel
 from spicemig.client.events import Marked, MonitorsChanged, PictureChanged, SurfaceCreated
 from spicemig.codecs import lz4
+from spicemig.codecs.glz import GlzDecoderWindow, GlzWindow, deflate
 from spicemig.codecs.pixels import Pixels
 from spicemig.errors import ProtocolError
 from spicemig.testing.channels import framed
@@ -26,6 +27,7 @@ from spicemig.wire.drawing import (
     Point16,
     Rect,
     ResourceId,
+    ZlibGlzData,
 )
 from spicemig.wire.enums import (
     BitmapFlags,
@@ -118,6 +120,26 @@ class DrawTests(SynchronousTestCase):
         data = BinaryData(b"".join(lz4.encode(pixels())))
         take(made, copy(Image(ImageDescriptor(1, ImageType.LZ4, 0, WIDTH, HEIGHT), data)))
         self.assertEqual(shown(made), pixels().data)
+
+    def test_glz(self):
+        """GLZ images, deflated or not, of several channels share the window."""
+        shared = GlzDecoderWindow()
+        channels = [DisplayChannel(number, glz_window=shared) for number in range(2)]
+        encoder = GlzWindow(1000)
+        for number, made in enumerate((*channels, *channels)):
+            made.attach(True, frozenset())
+            take(made, display.SurfaceCreate(0, 8, 4, SurfaceFormat.XRGB32, SurfaceFlags.PRIMARY))
+            stream = b"".join(encoder.encode(pixels()))
+            self.assertEqual(len(stream) < 45, number > 0)
+            kind, data = ImageType.GLZ_RGB, BinaryData(stream)
+            if number > 1:
+                kind, data = ImageType.ZLIB_GLZ_RGB, ZlibGlzData(*deflate([stream]))
+            take(made, copy(Image(ImageDescriptor(number, kind, 0, WIDTH, HEIGHT), data)))
+            self.assertEqual(shown(made), pixels().data)
+        self.assertEqual(shared.taken, 4 * WIDTH * HEIGHT)
+        self.assertRaises(
+            ProtocolError, take, channel(), copy(Image(ImageDescriptor(1, kind, 0, 4, 2), data))
+        )
 
     def test_palette_cache(self):
         """A palette that was kept serves later bitmaps, until it is taken away."""

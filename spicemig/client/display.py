@@ -23,6 +23,7 @@ from spicemig.client.events import (
 )
 from spicemig.client.images import ImageReader
 from spicemig.client.streams import CODEC_CAPS, Streams
+from spicemig.codecs.glz import GlzDecoderWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Palette
@@ -48,7 +49,13 @@ class DisplayChannel(ClientChannel):
         }
     )
 
-    def __init__(self, *args, images: Cache[Picture] | None = None, **named) -> None:
+    def __init__(
+        self,
+        *args,
+        images: Cache[Picture] | None = None,
+        glz_window: GlzDecoderWindow | None = None,
+        **named,
+    ) -> None:
         super().__init__(*args, **named)
         self.canvas = Canvas()
         self.images: Cache[Picture] = images if images is not None else Cache(counted=True)
@@ -57,7 +64,8 @@ class DisplayChannel(ClientChannel):
         self.marked = False
         self.monitors = None
         self.cache_pixels = CACHE_PIXELS
-        self._reader = ImageReader(self.images, self.palettes, self.canvas, self.counters)
+        self.glz_window = glz_window if glz_window is not None else GlzDecoderWindow(GLZ_WINDOW_PIXELS)
+        self._reader = ImageReader(self.images, self.palettes, self.glz_window, self.canvas, self.counters)
 
     def up(self) -> None:
         """Tell the server what we can keep."""

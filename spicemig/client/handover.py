@@ -153,6 +153,7 @@ class Handover:
         for key in self.left:
             session.cores[key].reset()
         session.images.clear()
+        session.glz_window.clear()
         main = session.main
         new = self._exchange(main)
         main.attach(new.mini, new.server_caps, new.traffic)

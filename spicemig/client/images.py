@@ -11,6 +11,7 @@ from spicemig.client.caches import Cache
 from spicemig.client.canvas import Canvas, Picture
 from spicemig.client.counters import Counters
 from spicemig.codecs import images
+from spicemig.codecs.glz import GlzDecoderWindow
 from spicemig.codecs.pixels import Pixels
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.drawing import Bitmap, LzPltData, Palette
@@ -24,9 +25,15 @@ class ImageReader:
     """Reads images for one display channel, and keeps what the server says to keep."""
 
     def __init__(
-        self, kept: Cache[Picture], palettes: Cache[Palette], canvas: Canvas, counters: Counters
+        self,
+        kept: Cache[Picture],
+        palettes: Cache[Palette],
+        glz_window: GlzDecoderWindow,
+        canvas: Canvas,
+        counters: Counters,
     ) -> None:
         self.kept = kept
+        self.glz_window = glz_window
         self.palettes = palettes
         self.canvas = canvas
         self.counters = counters
@@ -68,7 +75,7 @@ class ImageReader:
 
     def _decode(self, image) -> Picture:
         descriptor = image.descriptor
-        picture = picture_of(images.decode(image, self._palette(image)))
+        picture = picture_of(images.decode(image, self._palette(image), self.glz_window))
         if descriptor.flags & ImageFlags.HIGH_BITS_SET and not picture.alpha:
             opaque = bytearray(picture.pixels)
             opaque[3::4] = b"\xff" * (len(opaque) // 4)

@@ -33,11 +33,12 @@ from spicemig.client.connection import ChannelConnection, ChannelFactory
 from spicemig.client.core import ClientChannel
 from spicemig.client.counters import Counters, Move, Traffic
 from spicemig.client.cursor import CursorChannel
-from spicemig.client.display import DisplayChannel
+from spicemig.client.display import GLZ_WINDOW_PIXELS, DisplayChannel
 from spicemig.client.handover import Handover
 from spicemig.client.hosts import Address, EndpointMaker
 from spicemig.client.inputs import InputsChannel
 from spicemig.client.main import MainChannel
+from spicemig.codecs.glz import GlzDecoderWindow
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import CommonCap, DisplayCap, MainCap
 from spicemig.wire.declare import CHANNEL_TYPES, channel_name
@@ -122,6 +123,7 @@ class ViewerSession:
         self.traffic: list[Traffic] = []
         self.moves: list[Move] = []
         self.images: Cache[Picture] = Cache(counted=True)
+        self.glz_window = GlzDecoderWindow(GLZ_WINDOW_PIXELS)
         self.cores: dict[ChannelKey, ClientChannel] = {}
         self.connections: dict[ChannelKey, ChannelConnection] = {}
         self.address: Address | None = None
@@ -213,6 +215,7 @@ class ViewerSession:
         self.over = False
         self.failure = None
         self.images.clear()
+        self.glz_window.clear()
         for core in self.cores.values():
             core.reset()
 
@@ -273,7 +276,9 @@ class ViewerSession:
 
     def _make_core(self, channel_type: int, channel_id: int) -> ClientChannel:
         kind = CHANNELS[channel_name(channel_type)]
-        more = {"images": self.images} if kind is DisplayChannel else {}
+        more: dict[str, Any] = {}
+        if kind is DisplayChannel:
+            more = {"images": self.images, "glz_window": self.glz_window}
         return kind(channel_id, counters=self.counters, read_only=self.abilities.read_only, **more)
 
     def _open_listed(self, listed: tuple[ChannelKey, ...]) -> None:

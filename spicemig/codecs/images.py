@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spicemig.codecs import bitmap, jpeg, lz, lz4, quic
+from spicemig.codecs.glz import GlzDecoderWindow, inflate
 from spicemig.codecs.pixels import ImageError, Pixels
 from spicemig.wire.declare import Buffer
-from spicemig.wire.drawing import BinaryData, Bitmap, Image, JpegAlphaData, LzPltData, Palette
+from spicemig.wire.drawing import BinaryData, Bitmap, Image, JpegAlphaData, LzPltData, Palette, ZlibGlzData
 from spicemig.wire.enums import ImageType
 
 DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
@@ -19,12 +20,13 @@ DECODERS: dict[int, Callable[[Buffer, int, int], Pixels]] = {
 }
 
 
-def decode(image: Image, palette: Palette | None = None) -> Pixels:
+def decode(image: Image, palette: Palette | None = None, window: GlzDecoderWindow | None = None) -> Pixels:
     """
     The pixels of an image that comes with data; raises :class:`ImageError`.
 
     Images from a cache or of a surface have none. ``palette`` is the kept one, if
-    the image names one.
+    the image names one, and ``window`` what earlier GLZ images left behind; without it
+    there are no GLZ images.
     """
     descriptor = image.descriptor
     if isinstance(image.data, Bitmap):
@@ -39,6 +41,11 @@ def decode(image: Image, palette: Palette | None = None) -> Pixels:
         alpha = image.data
         size = descriptor.width, descriptor.height
         pixels = jpeg.decode_alpha(alpha.flags, alpha.jpeg_size, alpha.data, *size)
+    elif window is not None and isinstance(image.data, ZlibGlzData):
+        stream = inflate(image.data.data, image.data.glz_data_size)
+        pixels = window.decode(stream, descriptor.width, descriptor.height)
+    elif window is not None and descriptor.type == ImageType.GLZ_RGB and isinstance(image.data, BinaryData):
+        pixels = window.decode(image.data.data, descriptor.width, descriptor.height)
     elif isinstance(image.data, BinaryData) and descriptor.type in DECODERS:
         pixels = DECODERS[descriptor.type](image.data.data, descriptor.width, descriptor.height)
     else:
