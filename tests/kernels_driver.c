@@ -16,7 +16,9 @@
 #include "copy.h"
 #include "curves.h"
 #include "copy_keyed.h"
+#include "cull.h"
 #include "dashes.h"
+#include "drawing.h"
 #include "fill.h"
 #include "glyphs.h"
 #include "gradual.h"
@@ -535,6 +537,162 @@ static int gradual_case(void)
     return pairs > 0 && pairs <= width * height * 3 && score <= 4 * (int64_t)pairs && score >= -(int64_t)pairs;
 }
 
+enum { LOG_PLACES = 3, LOG_SIDE = 12, LOG_COMMANDS = 24 };
+
+static uint64_t mixed(uint64_t one, uint64_t other)
+{
+    return (one ^ (other + 0x9e3779b97f4a7c15u)) * 0xbf58476d1ce4e5b9u;
+}
+
+/* What a command looks at: a pixel of what it reads, or all of it. */
+static uint64_t seen(const struct spicemig_command *command, uint64_t pixels[LOG_PLACES][LOG_SIDE * LOG_SIDE],
+                     int x, int y)
+{
+    uint64_t result = 0;
+    for (unsigned which = 0; which < SPICEMIG_READS; which++) {
+        if (command->reads[which] == SPICEMIG_NO_PLACE)
+            continue;
+        const uint64_t *from = pixels[command->reads[which]];
+        if (!(command->flags & SPICEMIG_READS_BOX)) {
+            for (unsigned pixel = 0; pixel < LOG_SIDE * LOG_SIDE; pixel++)
+                result = mixed(result, from[pixel]);
+            continue;
+        }
+        const int from_x = x + command->dx, from_y = y + command->dy;
+        if (from_x >= 0 && from_x < LOG_SIDE && from_y >= 0 && from_y < LOG_SIDE)
+            result = mixed(result, from[from_y * LOG_SIDE + from_x]);
+    }
+    return result;
+}
+
+/* Draw commands, each of which leaves a trace of all that it depends on. */
+static void draw_log(const struct spicemig_command *commands, size_t count, const uint8_t *keep,
+                     uint64_t pixels[LOG_PLACES][LOG_SIDE * LOG_SIDE])
+{
+    uint64_t before[LOG_PLACES][LOG_SIDE * LOG_SIDE];
+    for (size_t index = 0; index < count; index++) {
+        const struct spicemig_command *command = &commands[index];
+        if (!keep[index])
+            continue;
+        memcpy(before, pixels, sizeof before);
+        for (int y = command->box.top; y < command->box.bottom; y++)
+            for (int x = command->box.left; x < command->box.right; x++) {
+                uint64_t *pixel = &pixels[command->place][y * LOG_SIDE + x];
+                const uint64_t below = command->flags & SPICEMIG_COVERS ? 0 : *pixel;
+                *pixel = mixed(mixed(seen(command, before, x, y), below), command->value);
+            }
+    }
+}
+
+/* Commands that are left out must not be missed; those of one surface and the others must not mix. */
+static int log_case(void)
+{
+    static uint64_t all[LOG_PLACES][LOG_SIDE * LOG_SIDE], some[LOG_PLACES][LOG_SIDE * LOG_SIDE];
+    struct spicemig_command commands[LOG_COMMANDS];
+    struct spicemig_hidden hidden[LOG_PLACES];
+    uint8_t dead[LOG_PLACES], keep[LOG_COMMANDS], every[LOG_COMMANDS], mine[LOG_COMMANDS];
+    uint32_t group[LOG_PLACES];
+    const size_t count = roll(LOG_COMMANDS + 1);
+    const uint32_t asked = roll(LOG_PLACES);
+    int right = 1;
+
+    memset(hidden, 0, sizeof hidden);
+    memset(every, 1, sizeof every);
+    for (unsigned place = 0; place < LOG_PLACES; place++)
+        dead[place] = roll(4) == 0;
+    for (size_t index = 0; index < count; index++) {
+        struct spicemig_command *command = &commands[index];
+        const int left = (int)roll(LOG_SIDE), top = (int)roll(LOG_SIDE);
+        const int right_side = left + 1 + (int)roll((unsigned)(LOG_SIDE - left));
+        *command = (struct spicemig_command){
+            .place = roll(LOG_PLACES),
+            .reads = {SPICEMIG_NO_PLACE, SPICEMIG_NO_PLACE, SPICEMIG_NO_PLACE},
+            .box = {left, top, right_side, top + 1 + (int)roll((unsigned)(LOG_SIDE - top))},
+            .flags = (uint8_t)roll(4),
+            .value = (uint32_t)index + 1,
+            .dx = (int)roll(9) - 4,
+            .dy = (int)roll(9) - 4,
+        };
+        for (unsigned which = 0; which < SPICEMIG_READS && roll(3) == 0; which++)
+            command->reads[which] = roll(LOG_PLACES);
+    }
+    spicemig_cull(commands, count, hidden, dead, LOG_PLACES, keep);
+    memset(all, 0, sizeof all);
+    memset(some, 0, sizeof some);
+    draw_log(commands, count, every, all);
+    draw_log(commands, count, keep, some);
+    for (unsigned place = 0; place < LOG_PLACES; place++)
+        right &= dead[place] || memcmp(all[place], some[place], sizeof all[place]) == 0;
+
+    spicemig_split(commands, count, group, LOG_PLACES, asked, mine);
+    memset(some, 0, sizeof some);
+    draw_log(commands, count, mine, some);
+    right &= memcmp(all[asked], some[asked], sizeof all[asked]) == 0;
+    for (size_t index = 0; index < count; index++)
+        mine[index] = !mine[index];
+    draw_log(commands, count, mine, some);
+    return right && memcmp(all, some, sizeof all) == 0;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (unsigned byte = 0; byte < 4; byte++)
+        at[byte] = (uint8_t)(value >> 8 * byte);
+}
+
+/* Make commands of records that hold nearly anything; what comes of them lies on its surface. */
+static int command_case(void)
+{
+    static const uint16_t numbers[] = {104, 302, 303, 304, 305, 306, 307, 308, 309, 310, 318, 0};
+    static const uint32_t formats[] = {1, 8, 16, 80, 32, 96, 0};
+    const size_t body = roll(120), relocations = roll(4), size = 32 + 8 * relocations + body;
+    uint8_t *record_bytes = random_bytes(size);
+    struct spicemig_shown surfaces[2];
+    struct spicemig_drawn_image images[3];
+    struct spicemig_record record;
+    struct spicemig_command command;
+    int right = 1;
+
+    for (unsigned place = 0; place < 2; place++)
+        surfaces[place] = (struct spicemig_shown){1 + roll(300), 1 + roll(300), formats[roll(7)]};
+    for (unsigned number = 0; number < 3; number++)
+        images[number] = (struct spicemig_drawn_image){
+            .place = roll(3) ? SPICEMIG_NO_PLACE : roll(2),
+            .width = roll(40),
+            .height = roll(40),
+            .format = roll(12),
+            .flags = roll(8),
+            .stride = roll(200),
+            .bytes = roll(8000),
+            .bottom_up = (int)roll(2),
+        };
+    put_u32(record_bytes, roll(9) ? (uint32_t)size : (uint32_t)size + roll(3) - 1);
+    record_bytes[4] = (uint8_t)numbers[roll(12)];
+    record_bytes[5] = record_bytes[4] > 200 ? 0 : (uint8_t)(record_bytes[4] == 104 || !record_bytes[4] ? 0 : 1);
+    record_bytes[7] = (uint8_t)relocations;
+    for (unsigned which = 0; which < relocations; which++) {
+        put_u32(record_bytes + 32 + 8 * which, roll(3) ? 21 : roll(120));
+        put_u32(record_bytes + 36 + 8 * which, roll(3));
+    }
+    for (size_t at = 32 + 8 * relocations + 4; at + 4 <= size && at < 32 + 8 * relocations + 20; at += 4)
+        if (roll(8))
+            put_u32(record_bytes + at, roll(400));
+    if (body > 20 && roll(4))
+        record_bytes[size - body + 20] = (uint8_t)roll(3);
+    if (body > 24 && roll(4))
+        put_u32(record_bytes + size - body + 21, roll(5));
+    if (spicemig_record_at(record_bytes, size, 0, &record)) {
+        const uint32_t place = roll(2);
+        const struct spicemig_box whole = {0, 0, (int32_t)surfaces[place].width,
+                                           (int32_t)surfaces[place].height};
+        spicemig_command_of(&record, place, images, surfaces, &command);
+        right = command.place == place && command.operation <= SPICEMIG_MOVE && command.rop < 16 &&
+                (spicemig_box_is_empty(command.box) || spicemig_box_covers(whole, command.box));
+    }
+    free(record_bytes);
+    return right;
+}
+
 int main(int count, char **arguments)
 {
     static const struct {
@@ -544,7 +702,8 @@ int main(int count, char **arguments)
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
-                 {"lz", lz_case}, {"gradual", gradual_case}};
+                 {"lz", lz_case}, {"gradual", gradual_case},
+                 {"log", log_case}, {"command", command_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

@@ -30,12 +30,12 @@ static int join(struct spicemig_box *box, struct spicemig_box other)
     return 0;
 }
 
-static void forget(struct spicemig_cover *cover, uint32_t which)
+static void forget(struct spicemig_hidden *cover, uint32_t which)
 {
     cover->boxes[which] = cover->boxes[--cover->count];
 }
 
-static int is_covered(const struct spicemig_cover *cover, struct spicemig_box box)
+static int is_covered(const struct spicemig_hidden *cover, struct spicemig_box box)
 {
     for (uint32_t which = 0; which < cover->count; which++)
         if (spicemig_box_covers(cover->boxes[which], box))
@@ -44,7 +44,7 @@ static int is_covered(const struct spicemig_cover *cover, struct spicemig_box bo
 }
 
 /* Add a box that no other covers; the smallest has to go if there are too many. */
-static void add(struct spicemig_cover *cover, struct spicemig_box box)
+static void add(struct spicemig_hidden *cover, struct spicemig_box box)
 {
     for (uint32_t which = 0; which < cover->count;) {
         if (spicemig_box_covers(box, cover->boxes[which])) {
@@ -56,7 +56,7 @@ static void add(struct spicemig_cover *cover, struct spicemig_box box)
             which++;
         }
     }
-    if (cover->count < SPICEMIG_COVER_BOXES) {
+    if (cover->count < SPICEMIG_HIDDEN_BOXES) {
         cover->boxes[cover->count++] = box;
         return;
     }
@@ -84,7 +84,7 @@ static struct spicemig_box largest_side(struct spicemig_box box, struct spicemig
 }
 
 /* This box is looked at. */
-static void uncover(struct spicemig_cover *cover, struct spicemig_box box)
+static void uncover(struct spicemig_hidden *cover, struct spicemig_box box)
 {
     for (uint32_t which = 0; which < cover->count;) {
         if (meet(cover->boxes[which], box)) {
@@ -98,19 +98,19 @@ static void uncover(struct spicemig_cover *cover, struct spicemig_box box)
     }
 }
 
-void spicemig_cull(const struct spicemig_command *commands, size_t count, struct spicemig_cover *covers,
+void spicemig_cull(const struct spicemig_command *commands, size_t count, struct spicemig_hidden *hidden,
                    const uint8_t *dead, size_t places, uint8_t *keep)
 {
     static const struct spicemig_box everywhere = {0, 0, SPICEMIG_FARTHEST, SPICEMIG_FARTHEST};
 
     for (size_t place = 0; place < places; place++)
         if (dead[place]) {
-            covers[place].boxes[0] = everywhere;
-            covers[place].count = 1;
+            hidden[place].boxes[0] = everywhere;
+            hidden[place].count = 1;
         }
     for (size_t left = count; left-- > 0;) {
         const struct spicemig_command *command = &commands[left];
-        struct spicemig_cover *cover = &covers[command->place];
+        struct spicemig_hidden *cover = &hidden[command->place];
         keep[left] = !is_covered(cover, command->box);
         if (!keep[left])
             continue;
@@ -125,9 +125,9 @@ void spicemig_cull(const struct spicemig_command *commands, size_t count, struct
                 box.top += command->dy;
                 box.right += command->dx;
                 box.bottom += command->dy;
-                uncover(&covers[command->reads[which]], box);
+                uncover(&hidden[command->reads[which]], box);
             } else {
-                covers[command->reads[which]].count = 0;
+                hidden[command->reads[which]].count = 0;
             }
         }
     }

@@ -8,23 +8,23 @@
 
 #include "drawing.h"
 
-#define SPICEMIG_COVER_BOXES 12
+#define SPICEMIG_HIDDEN_BOXES 12
 
 /* Boxes of a surface that nobody looks at any more before they are drawn over. */
-struct spicemig_cover {
+struct spicemig_hidden {
     uint32_t count;
-    struct spicemig_box boxes[SPICEMIG_COVER_BOXES];
+    struct spicemig_box boxes[SPICEMIG_HIDDEN_BOXES];
 };
 
 /*
  * Say in keep, a byte for each command, which commands somebody needs: those of which
  * something stays visible on a surface that is not dead, or is read by another that is
- * needed. covers has, for each place, a cover without boxes; dead, a byte for each, not 0
+ * needed. hidden has, for each place, a count of 0; dead, a byte for each, not 0
  * if the surface was destroyed after all commands. The caller has checked all places of
  * the commands. Cannot fail.
  * Reference: devices/raster/reference_log.py, equal byte by byte.
  */
-void spicemig_cull(const struct spicemig_command *commands, size_t count, struct spicemig_cover *covers,
+void spicemig_cull(const struct spicemig_command *commands, size_t count, struct spicemig_hidden *hidden,
                    const uint8_t *dead, size_t places, uint8_t *keep);
 
 /*

@@ -33,18 +33,18 @@ enum clip_type { CLIP_NONE = 0, CLIP_RECTS = 1 };
 struct brush {
     unsigned type;
     uint32_t color;
-    const struct spicemig_image *pattern;
+    const struct spicemig_drawn_image *pattern;
 };
 
 /* All of a drawing that decides how it is drawn. */
 struct drawing {
     const struct spicemig_record *record;
-    const struct spicemig_image *images;
+    const struct spicemig_drawn_image *images;
     const struct spicemig_shown *surfaces;
     uint32_t place;
     struct spicemig_reader reader;
     struct spicemig_draw_base base;
-    const struct spicemig_image *source;
+    const struct spicemig_drawn_image *source;
     uint32_t source_number;
     struct spicemig_box area;
     struct brush brush;
@@ -84,7 +84,7 @@ static int forgets(unsigned table)
 }
 
 /* The image of the pointer that comes next; is_null if there is none. NULL also for what is no image. */
-static const struct spicemig_image *take_image(struct drawing *drawing, uint32_t *number, int *is_null)
+static const struct spicemig_drawn_image *take_image(struct drawing *drawing, uint32_t *number, int *is_null)
 {
     const struct spicemig_record *record = drawing->record;
     const size_t here = record->body_bytes - drawing->reader.left;
@@ -131,7 +131,7 @@ static void take_mask(struct drawing *drawing)
 }
 
 /* Whether an image can be drawn here, and is not what the surface itself shows; then its size. */
-static int size_of(const struct drawing *drawing, const struct spicemig_image *image, uint32_t *width,
+static int size_of(const struct drawing *drawing, const struct spicemig_drawn_image *image, uint32_t *width,
                    uint32_t *height)
 {
     if (image == NULL)
@@ -299,7 +299,7 @@ static void plan_fill(const struct drawing *drawing, struct spicemig_command *co
 
 static void plan_copy(const struct drawing *drawing, struct spicemig_command *command)
 {
-    const struct spicemig_image *source = drawing->source;
+    const struct spicemig_drawn_image *source = drawing->source;
 
     if (source == NULL || is_scaled(drawing) || spicemig_box_is_empty(drawing->area) ||
         !set_distance(drawing, command))
@@ -385,7 +385,7 @@ static void plan(struct drawing *drawing, struct spicemig_command *command)
 }
 
 int spicemig_command_of(const struct spicemig_record *record, uint32_t place,
-                        const struct spicemig_image *images, const struct spicemig_shown *surfaces,
+                        const struct spicemig_drawn_image *images, const struct spicemig_shown *surfaces,
                         struct spicemig_command *command)
 {
     struct drawing drawing = {

@@ -50,7 +50,7 @@ struct spicemig_shown {
 };
 
 /* What must be known of an image. */
-struct spicemig_image {
+struct spicemig_drawn_image {
     uint32_t place;          /* of the surface that it shows, else SPICEMIG_NO_PLACE */
     uint32_t width, height;  /* 0 if they are impossible, as all that follows */
     uint32_t format, flags, stride;
@@ -66,7 +66,7 @@ struct spicemig_image {
  * devices/raster/opaque.py decides it; the box is empty if nothing is to be drawn.
  */
 int spicemig_command_of(const struct spicemig_record *record, uint32_t place,
-                        const struct spicemig_image *images, const struct spicemig_shown *surfaces,
+                        const struct spicemig_drawn_image *images, const struct spicemig_shown *surfaces,
                         struct spicemig_command *command);
 
 /* The table of rop.h for a descriptor; inverted_source is the flag of what is drawn with. See raster/rop.py. */

@@ -60,7 +60,7 @@ Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places)
 /* What take_batch works with. */
 struct taking {
     PyObject *images, *surfaces, *place_of;
-    struct spicemig_image *known_images;
+    struct spicemig_drawn_image *known_images;
     uint8_t *image_states; /* of each: enum state */
     struct spicemig_shown *shown;
     uint8_t *shown_states;
@@ -122,7 +122,7 @@ static int find_place_of(struct taking *taking, uint32_t id, uint32_t *place)
 /* Read the attributes of an image, once. */
 static int know_image(struct taking *taking, Py_ssize_t number)
 {
-    struct spicemig_image *image = &taking->known_images[number];
+    struct spicemig_drawn_image *image = &taking->known_images[number];
     PyObject *object = PyList_GetItem(taking->images, number), *surface, *data = NULL, *value = NULL;
     int result = -1;
 
@@ -300,7 +300,7 @@ const char spicemig_cull_log_doc[] =
 PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer log, dead;
-    struct spicemig_cover *covers = NULL;
+    struct spicemig_hidden *hidden = NULL;
     uint8_t *keep = NULL;
     PyObject *kept = NULL, *used = NULL, *result = NULL;
 
@@ -310,14 +310,14 @@ PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
     const Py_ssize_t count = spicemig_commands(&log, (size_t)dead.len);
     if (count < 0)
         goto exit;
-    covers = calloc((size_t)dead.len + 1, sizeof *covers);
+    hidden = calloc((size_t)dead.len + 1, sizeof *hidden);
     keep = calloc((size_t)count + 1, 1);
     used = PyByteArray_FromStringAndSize(NULL, dead.len);
-    if (covers == NULL || keep == NULL || used == NULL) {
+    if (hidden == NULL || keep == NULL || used == NULL) {
         PyErr_NoMemory();
         goto exit;
     }
-    spicemig_cull(commands, (size_t)count, covers, dead.buf, (size_t)dead.len, keep);
+    spicemig_cull(commands, (size_t)count, hidden, dead.buf, (size_t)dead.len, keep);
     uint8_t *flags = (uint8_t *)PyByteArray_AsString(used);
     memset(flags, 0, (size_t)dead.len);
     for (Py_ssize_t index = 0; index < count; index++) {
@@ -332,7 +332,7 @@ PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
     if (kept != NULL)
         result = Py_BuildValue("(OO)", kept, used);
 exit:
-    free(covers);
+    free(hidden);
     free(keep);
     Py_XDECREF(kept);
     Py_XDECREF(used);

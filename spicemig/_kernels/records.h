@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "box.h"
+
 #define SPICEMIG_RECORD_HEADER_BYTES 32
 #define SPICEMIG_RECORD_EFFECT_OFFSET 6
 #define SPICEMIG_RELOCATION_BYTES 8
@@ -31,11 +33,6 @@ enum spicemig_drawing {
     SPICEMIG_DRAW_WHITENESS = 307,
     SPICEMIG_DRAW_INVERS = 308,
     SPICEMIG_DRAW_ROP3 = 309,
-};
-
-/* A rectangle of pixels; right and bottom are the first that are not in it. */
-struct spicemig_box {
-    int32_t left, top, right, bottom;
 };
 
 static inline uint16_t spicemig_u16_at(const uint8_t *at)
@@ -62,29 +59,6 @@ static inline struct spicemig_box spicemig_rect_at(const uint8_t *at)
         .right = spicemig_i32_at(at + 12),
         .bottom = spicemig_i32_at(at + 8),
     };
-}
-
-static inline int spicemig_box_is_empty(struct spicemig_box box)
-{
-    return box.left >= box.right || box.top >= box.bottom;
-}
-
-/* What both have in common; may be empty. */
-static inline struct spicemig_box spicemig_box_within(struct spicemig_box one, struct spicemig_box other)
-{
-    return (struct spicemig_box){
-        .left = one.left > other.left ? one.left : other.left,
-        .top = one.top > other.top ? one.top : other.top,
-        .right = one.right < other.right ? one.right : other.right,
-        .bottom = one.bottom < other.bottom ? one.bottom : other.bottom,
-    };
-}
-
-/* Whether all of other is in the box. */
-static inline int spicemig_box_covers(struct spicemig_box box, struct spicemig_box other)
-{
-    return box.left <= other.left && box.top <= other.top && box.right >= other.right &&
-           box.bottom >= other.bottom;
 }
 
 /* A record, opened. */

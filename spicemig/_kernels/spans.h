@@ -6,16 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "box.h"
 #include "tile.h"
 
 /* width pixels of row y; at least one. */
 struct spicemig_span {
     int32_t x, y, width;
-};
-
-/* right and bottom are the first that are not in it. */
-struct spicemig_box {
-    int32_t left, top, right, bottom;
 };
 
 /*
