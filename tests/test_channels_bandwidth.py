@@ -192,7 +192,7 @@ class FlowTests(SynchronousTestCase):
                 pings += 1
                 watch.pinged(pings, 0.0)
         self.assertFalse(watch.open)
-        self.assertLess(watch.on_the_way, flow.FIRST_BYTES + 100)
+        self.assertLess(watch.on_the_way, bandwidth.FIRST_WINDOW_BYTES + 100)
         self.assertLessEqual(pings, flow.MAX_MARKS)
 
     def test_foreign_answers(self):

@@ -33,6 +33,12 @@ PROBE_BYTES = (16 * 1024, 250 * 1024)
 PROBE_FROM = 5 * 1024 * 1024
 
 
+QUEUE_SECONDS = 0.2  # of the line that may wait on the way, so that it never runs dry
+FIRST_WINDOW_BYTES = 64 * 1024  # before anything is known
+MIN_WINDOW_BYTES = 8 * 1024
+NARROW_BYTES = 512 * 1024  # a window below this is felt: some 20 Mbit/s
+
+
 @session_state(magic=b"LINE", version=1)
 class BandwidthState:
     """What is known of a line, as it travels."""
@@ -43,11 +49,16 @@ class BandwidthState:
 
 
 class Bandwidth:
-    """What is known of the line to one client; it is told of all that was measured."""
+    """
+    What is known of the line to one client; it is told of all that was measured.
+
+    ``window`` is how many bytes of a channel may be on their way.
+    """
 
     def __init__(self) -> None:
         self.bits_per_second: int | None = None
         self.slow = False
+        self.window = FIRST_WINDOW_BYTES
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
 
     @property
@@ -55,9 +66,19 @@ class Bandwidth:
         """The shortest of the last round trips."""
         return min(self._round_trips) if self._round_trips else None
 
+    @property
+    def narrow(self) -> bool:
+        """Whether the line is known to take little."""
+        return self.window < NARROW_BYTES and self.bits_per_second is not None
+
+    def _renew(self) -> None:
+        allowed = self.bytes_within((self.round_trip_seconds or 0.0) + QUEUE_SECONDS)
+        self.window = FIRST_WINDOW_BYTES if allowed is None else max(MIN_WINDOW_BYTES, allowed)
+
     def round_trip(self, seconds: float) -> None:
         """Something small was answered after this time."""
         self._round_trips.append(min(max(0.0, seconds), MAX_ROUND_TRIP_SECONDS))
+        self._renew()
 
     def transferred(self, size: int, seconds: float, *, saturated: bool = True) -> None:
         """
@@ -77,6 +98,7 @@ class Bandwidth:
             self.bits_per_second = max(1, int(known + (rate - known) * weight))
         if self.bits_per_second is not None:
             self.slow = self.bits_per_second < (FAST_FROM if self.slow else SLOW_BELOW)
+        self._renew()
 
     def bytes_within(self, seconds: float) -> int | None:
         """How much the line carries within a time; None if that is not known yet."""
@@ -100,5 +122,6 @@ class Bandwidth:
         self.bits_per_second = state.bits_per_second or None
         self.slow = bool(state.slow)
         self._round_trips.clear()
+        self._renew()
         if state.round_trip_us:
             self.round_trip(state.round_trip_us / 1_000_000)

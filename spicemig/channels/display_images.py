@@ -138,6 +138,7 @@ class ImagePacker:
                 return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
         encoding = self._encoding(image, mode, lossy) if own is None else None
         encoded = encoding.make() if encoding is not None else own
+        packed.lossy |= encoded is not None and encoded.lossy
         if image.flags & CACHE_ME and image.id not in brought:
             flags |= self._keep(image, encoded is not None and encoded.lossy, packed)
             brought.add(image.id)

@@ -16,10 +16,6 @@ from dataclasses import dataclass
 
 from spicemig.channels.bandwidth import Bandwidth
 
-QUEUE_SECONDS = 0.2  # of the line that may wait on the way, so that it never runs dry
-FIRST_BYTES = 64 * 1024  # on their way before anything is known
-MIN_BYTES = 8 * 1024
-NARROW_BYTES = 512 * 1024  # a window below this is felt: some 20 Mbit/s
 MIN_STEP_BYTES, MAX_STEP_BYTES = 2 * 1024, 64 * 1024  # between two pings
 MAX_MARKS = 64  # unanswered pings; a client that answers none gets no more
 IDLE_SECONDS = 0.25  # without anything sent: what was too little for a ping has arrived
@@ -46,8 +42,6 @@ class Flow:
         self._busy_since = 0.0  # the last answer, or the first byte behind an idle time
         self._was_idle = True  # which of them it is
         self._last = 0.0  # when something was sent
-        self.window = 0  # how many bytes may be on their way
-        self.renew()
 
     @property
     def on_the_way(self) -> int:
@@ -55,24 +49,24 @@ class Flow:
         return self.sent - self.arrived
 
     @property
+    def window(self) -> int:
+        """How many bytes may be on their way."""
+        return self.bandwidth.window
+
+    @property
     def narrow(self) -> bool:
         """Whether the line is known to take little."""
-        return self.window < NARROW_BYTES and self.bandwidth.bits_per_second is not None
+        return self.bandwidth.narrow
 
     @property
     def open(self) -> bool:
         """Whether more may be sent now."""
-        return self.sent - self.arrived < self.window
+        return self.sent - self.arrived < self.bandwidth.window
 
     @property
     def quiet(self) -> bool:
         """Whether all that was sent has arrived, but for what is too little for a ping."""
         return not self._marks and self.sent - self._marked < MIN_STEP_BYTES
-
-    def renew(self) -> None:
-        """The line was measured elsewhere."""
-        allowed = self.bandwidth.bytes_within((self.bandwidth.round_trip_seconds or 0.0) + QUEUE_SECONDS)
-        self.window = FIRST_BYTES if allowed is None else max(MIN_BYTES, allowed)
 
     def count(self, size: int, now: float) -> None:
         """So many bytes are sent."""
@@ -114,11 +108,9 @@ class Flow:
         self.bandwidth.transferred(mark.sent - self.arrived, seconds, saturated=saturated)
         self.arrived = max(self.arrived, mark.sent)
         self._busy_since, self._was_idle = now, False
-        self.renew()
         return True
 
     def forget(self) -> None:
         """What is on its way is not waited for any more."""
-        self.renew()
         self._marks.clear()
         self.arrived = self._marked = self.sent

@@ -54,11 +54,13 @@ class Listener:
 class Studio:
     """One device, one spice-gtk; ``close`` ends the server, the client is the caller's."""
 
-    def __init__(self, compression: str = "off", width: int = 160, height: int = 120) -> None:
+    def __init__(
+        self, compression: str = "off", width: int = 160, height: int = 120, **settings: Any
+    ) -> None:
         self.sessions = Sessions(
             QXLDevice,
             lambda kind: ListGuest(width=width, height=height),
-            SessionSettings(image_compression=compression),
+            SessionSettings(image_compression=compression, **settings),
             reactor,
             deferToThread,
         )
@@ -110,7 +112,7 @@ class Studio:
         """Wait until the client has drawn everything."""
         await eventually(lambda: self.core.idle, DRAWN_SECONDS, "everything was sent")
         if self.core._ping_sent is None:
-            for _event in self.core.deadline_passed(self.core.next_deadline()):
+            for _event in self.core.deadline_passed(self.core._ping_at):
                 pass
             self.protocol.flush()
         answered = self.listener.waiting = Deferred()
