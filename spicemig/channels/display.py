@@ -252,7 +252,6 @@ class DisplayCore(ChannelCore):
         Draw a batch. What is on a surface that the client was not told of is left
         out; what cannot be sent as it is will be repainted.
         """
-        self.line.drawn_at = self.now or 0.0
         surfaces = self._surfaces
         composite = DisplayCap.COMPOSITE in self.caps
         for drawable in batch:
@@ -294,7 +293,7 @@ class DisplayCore(ChannelCore):
         and asks again.
 
         Empty while other drawings wait: only a client that has caught up is owed pixels. If it
-        is owed none and nothing was drawn for a while, what it has lossy comes, in pieces.
+        is owed none and got nothing lossy for a while, what it has lossy comes, in pieces.
         """
         line = self.line
         self.images.lossy = line.jpeg
@@ -315,7 +314,7 @@ class DisplayCore(ChannelCore):
             return None
         if self.stage is not LeavingStage.SETTLED or not self._may_draw():
             return None
-        return line.drawn_at + EXACT_AFTER_SECONDS
+        return line.lossy_at + EXACT_AFTER_SECONDS
 
     def tell_time(self, now: float, multi_media_time: int) -> None:
         """What time it is; to be told before anything is drawn."""
@@ -434,7 +433,7 @@ class DisplayCore(ChannelCore):
         if entry.own is not None:
             self._wait_for(self.glz_dictionary.awaited_by(self.channel_id))
         self.send_body(drawable.number, packed.parts)
-        self.line.sent(drawable, packed)
+        self.line.sent(drawable, packed, self.now or 0.0)
         serial = self.common.serial_sent
         self.pixmap_cache.used(packed.images, self.channel_id, serial)
         self.encoders.sent(entry, serial)

@@ -20,7 +20,7 @@ from spicemig.channels.lossy_regions import LossyRegions, may_be_lossy
 from spicemig.wire.drawing import Rect
 from spicemig.wire.enums import SurfaceFormat
 
-EXACT_AFTER_SECONDS = 0.5  # without drawings: then lossy parts are painted again
+EXACT_AFTER_SECONDS = 0.5  # without lossy images: then lossy parts are painted again
 PIECE_SECONDS = 0.2  # of the line, for which pixels are painted at once
 MIN_PIECE_PIXELS, MAX_PIECE_PIXELS = 4096, 128 * 1024
 USUAL_PIXEL_BYTES = 0.5  # on the line, before anything was painted
@@ -41,7 +41,7 @@ class DisplayLine:
         self.bandwidth = bandwidth
         self.flow = None if bandwidth is None else Flow(bandwidth)
         self.lossy = LossyRegions()
-        self.drawn_at = 0.0  # the last time that the guest drew
+        self.lossy_at = 0.0  # the last time that something lossy was sent
         self._was_narrow = False
         self._pixel_bytes = USUAL_PIXEL_BYTES  # that a pixel of the last bands took
 
@@ -101,8 +101,10 @@ class DisplayLine:
             return not drawable.exact and surface_format in _LOSSY_FORMATS
         return may_be_lossy(drawable, surface_format)
 
-    def sent(self, drawable: Any, packed: PackedDrawing) -> None:
+    def sent(self, drawable: Any, packed: PackedDrawing, now: float) -> None:
         """A drawable, or a band, was sent."""
+        if packed.lossy:
+            self.lossy_at = now
         if not isinstance(drawable, Band):
             self.lossy.drawn(drawable, lossy=packed.lossy)
             return

@@ -214,9 +214,9 @@ def _sources(message: Any, way: Way) -> list[Source]:
         area = moved(box, corner.x - box.left, corner.y - box.top)
         return [Source(message.base.surface_id, area, copied=True)]
     found = []
-    area = getattr(message, "src_area", None)
+    drawn: Rect | None = getattr(message, "src_area", None)
     for image, part, copied in (
-        (getattr(message, "src_bitmap", None), area, way.copies),
+        (getattr(message, "src_bitmap", None), drawn, way.copies),
         (getattr(message, "mask_bitmap", None), None, False),
         *((_pattern(getattr(message, brush, None)), None, False) for brush in _BRUSHES),
     ):
