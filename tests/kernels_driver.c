@@ -21,6 +21,7 @@
 #include "drawing.h"
 #include "fill.h"
 #include "glyphs.h"
+#include "glz.h"
 #include "gradual.h"
 #include "lines.h"
 #include "lz.h"
@@ -525,6 +526,80 @@ static int lz_case(void)
     return same;
 }
 
+#define GLZ_IMAGES 12
+
+/* What a decoder keeps: images from id 0 on. */
+struct glz_kept {
+    unsigned type[GLZ_IMAGES];
+    struct spicemig_glz_source units[GLZ_IMAGES];
+};
+
+static struct spicemig_glz_source glz_lookup(const void *images, uint64_t id, unsigned type)
+{
+    const struct glz_kept *kept = images;
+
+    return id < GLZ_IMAGES && kept->type[id] == type ? kept->units[id] : (struct spicemig_glz_source){NULL, 0};
+}
+
+/* Encode images in one window and decode them; then decode each from a stream with some bytes changed, and cut off. */
+static int glz_case(void)
+{
+    const size_t size = 1 + roll(roll(2) ? 200 : 3000);
+    void *memory = calloc(1, spicemig_glz_window_bytes(size)), *other = calloc(1, spicemig_glz_window_bytes(size));
+    if (memory == NULL || other == NULL)
+        abort();
+    struct spicemig_glz_window *window = spicemig_glz_begin(memory, size), *copy = spicemig_glz_begin(other, size);
+    struct glz_kept kept = {0};
+    int same = 1;
+
+    for (unsigned id = 0; id < GLZ_IMAGES;) {
+        const unsigned type = 1 + roll(9), width = 1 + roll(40), height = 1 + roll(roll(2) ? 3 : 40);
+        const size_t unit = spicemig_glz_unit_bytes(type), bytes = spicemig_glz_row_bytes(type, width) * height;
+        const size_t count = bytes / unit;
+        if (count > size)
+            break;
+        uint8_t *src = repeating_bytes(bytes), *back = random_bytes(bytes);
+        if (id && kept.type[id - 1] == type && roll(2)) { /* much of the image before, elsewhere */
+            const size_t shift = roll((unsigned)count), old = kept.units[id - 1].count;
+            for (size_t at = 0; at < count && at + shift < old; at++)
+                memcpy(src + at * unit, kept.units[id - 1].units + (at + shift) * unit, unit);
+        }
+        for (size_t at = 3; type == SPICEMIG_GLZ_RGB32 && at < bytes; at += 4)
+            src[at] = 0;
+        size_t tried;
+        same &= spicemig_glz_probe(window, src, type, count, &tried) <= tried;
+        uint8_t *room = malloc(spicemig_glz_room(type, count));
+        const size_t made = spicemig_glz_encode(window, src, type, width, height, 1, room);
+        const size_t tokens = made - SPICEMIG_GLZ_HEADER_BYTES;
+        uint8_t *stream = copy_of(room + SPICEMIG_GLZ_HEADER_BYTES, tokens);
+        same &= window->taken <= size && window->next == id + 1;
+        same &= spicemig_glz_decode(back, type, count, id, stream, tokens, glz_lookup, &kept);
+        same &= memcmp(back, src, bytes) == 0;
+        for (unsigned change = roll(4); change; change--)
+            stream[roll((unsigned)tokens)] = (uint8_t)roll(256);
+        const size_t cut = roll(2) ? tokens : roll((unsigned)tokens);
+        uint8_t *broken = copy_of(stream, cut);
+        (void)spicemig_glz_decode(back, type, count, id, broken, cut, glz_lookup, &kept);
+        spicemig_glz_get(window, spicemig_glz_find(window, id), back);
+        same &= memcmp(back, src, bytes) == 0;
+        spicemig_glz_put(copy, src, type, width, height);
+        same &= copy->taken == window->taken && copy->oldest == window->oldest;
+        kept.type[id] = type;
+        kept.units[id++] = (struct spicemig_glz_source){src, count};
+        for (unsigned gone = 0; gone < window->oldest; gone++)
+            kept.type[gone] = 0; /* a reference there would not be decoded */
+        free(back);
+        free(room);
+        free(stream);
+        free(broken);
+    }
+    for (unsigned id = 0; id < GLZ_IMAGES; id++)
+        free((void *)kept.units[id].units);
+    free(memory);
+    free(other);
+    return same;
+}
+
 static int gradual_case(void)
 {
     const size_t width = 2 + roll(50), height = 2 + roll(20), pixel_bytes = 2 + roll(3);
@@ -702,7 +777,7 @@ int main(int count, char **arguments)
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
-                 {"lz", lz_case}, {"gradual", gradual_case},
+                 {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case},
                  {"log", log_case}, {"command", command_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
