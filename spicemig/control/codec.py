@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spicemig.codecs import jpeg, lz, lz4, quic
+from spicemig.codecs import glz, jpeg, lz, lz4, quic
 from spicemig.codecs.pixels import ImageError, Pixels, row_bytes
 from spicemig.errors import WireError
+from spicemig.wire.declare import Buffer
 from spicemig.wire.drawing import JpegAlphaData
 from spicemig.wire.enums import BitmapFormat
 
@@ -74,20 +75,20 @@ def _decode_lz(data: bytes, type: str, width: int, height: int) -> Pixels:
     return lz.decode_any(data, lz.LzType[type.upper()])
 
 
-LZ4_SIZE_BYTES = 4  # in front of what the display channel carries
+SIZE_BYTES = 4  # little-endian, as the display channel has sizes in front of a payload
 
 
 def _encode_lz4(pixels: Pixels, type: str) -> bytes:
     payload = b"".join(lz4.encode(pixels))
-    return len(payload).to_bytes(LZ4_SIZE_BYTES, "little") + payload
+    return len(payload).to_bytes(SIZE_BYTES, "little") + payload
 
 
 def _decode_lz4(data: bytes, type: str, width: int, height: int) -> Pixels:
     """With or without the size in front; a payload begins with 0 or 1 and a bitmap format."""
     payload = memoryview(data)
-    size = int.from_bytes(payload[:LZ4_SIZE_BYTES], "little")
-    if size == len(data) - LZ4_SIZE_BYTES and size > 1 and payload[4] < 2 and payload[5] in lz4.FORMATS:
-        payload = payload[LZ4_SIZE_BYTES:]
+    size = int.from_bytes(payload[:SIZE_BYTES], "little")
+    if size == len(data) - SIZE_BYTES and size > 1 and payload[4] < 2 and payload[5] in lz4.FORMATS:
+        payload = payload[SIZE_BYTES:]
     return lz4.decode(payload, width, height)
 
 
@@ -119,6 +120,52 @@ def _decode_jpeg_alpha(data: bytes, type: str, width: int, height: int) -> Pixel
     return jpeg.decode_alpha(image.flags, image.jpeg_size, image.data, width, height)
 
 
+GLZ_MAGIC = glz.MAGIC.to_bytes(4, "big")
+GLZ_WINDOW_PIXELS = 16 * 1024 * 1024  # for all images of a command
+
+
+def _glz_encoder(deflated: bool) -> Encode:
+    """The images of a command share a window."""
+    window = glz.GlzWindow(GLZ_WINDOW_PIXELS)
+
+    def encode(pixels: Pixels, type: str) -> bytes:
+        try:
+            parts = window.encode(pixels)
+        except ValueError as error:
+            raise ImageError(f"GLZ: {error}") from error
+        if not deflated:
+            return b"".join(parts)
+        size, packed = glz.deflate(parts)
+        return size.to_bytes(SIZE_BYTES, "little") + len(packed).to_bytes(SIZE_BYTES, "little") + packed
+
+    return encode
+
+
+def _glz_decoder() -> Decode:
+    """The images of a command share a window, whether deflated or not."""
+    window = glz.GlzDecoderWindow()
+
+    def decode(data: bytes, type: str, width: int, height: int) -> Pixels:
+        return window.decode(_glz_stream(data), width, height)
+
+    return decode
+
+
+def _glz_stream(data: bytes) -> Buffer:
+    """A stream, bare or with its size in front, or what is deflated behind two sizes."""
+    payload = memoryview(data)
+    sizes = [int.from_bytes(payload[at : at + SIZE_BYTES], "little") for at in (0, SIZE_BYTES)]
+    if payload[:SIZE_BYTES] == GLZ_MAGIC:
+        return payload
+    if sizes[0] == len(data) - SIZE_BYTES and payload[SIZE_BYTES : 2 * SIZE_BYTES] == GLZ_MAGIC:
+        return payload[SIZE_BYTES:]
+    if sizes[1] == len(data) - 2 * SIZE_BYTES:
+        return glz.inflate(payload[2 * SIZE_BYTES :], sizes[0])
+    raise ImageError("neither GLZ nor sizes and what is deflated")
+
+
+_GLZ_TYPES = tuple(type.name.lower() for type in lz.LzType if type <= lz.LzType.RGBA)
+
 CODECS: dict[str, Codec] = {
     "quic": Codec(
         ("gray", "rgb16", "rgb24", "rgb32", "rgba"),
@@ -127,6 +174,8 @@ CODECS: dict[str, Codec] = {
         directed=False,
     ),
     "lz": Codec(tuple(type.name.lower() for type in lz.LzType), lambda: _encode_lz, lambda: _decode_lz),
+    "glz": Codec(_GLZ_TYPES, lambda: _glz_encoder(False), _glz_decoder),
+    "zlib_glz": Codec(_GLZ_TYPES, lambda: _glz_encoder(True), _glz_decoder),
     "lz4": Codec(("rgb16", "rgb24", "rgb32", "rgba"), lambda: _encode_lz4, lambda: _decode_lz4),
     "jpeg": Codec(("rgb24", "rgb32"), lambda: _encode_jpeg, lambda: _decode_jpeg, directed=False),
     "jpeg_alpha": Codec(("rgba",), lambda: _encode_jpeg_alpha, lambda: _decode_jpeg_alpha, directed=False),
