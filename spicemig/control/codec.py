@@ -308,6 +308,22 @@ def convert(arguments: argparse.Namespace, shapes: list[Shape], images: list[byt
     ]
 
 
+def repeat(prepare: Callable[[], Callable[[], Any]], seconds: float) -> tuple[int, float, float]:
+    """
+    Call what ``prepare`` returns, again and again for a while; how often, the processor
+    time of this thread that it took, and the least time that one call took.
+    """
+    rounds, cpu, fastest = 0, 0.0, float("inf")
+    end = time.monotonic() + seconds
+    while rounds == 0 or time.monotonic() < end:
+        step = prepare()
+        began = time.thread_time()
+        step()
+        took = time.thread_time() - began
+        rounds, cpu, fastest = rounds + 1, cpu + took, min(fastest, took)
+    return rounds, cpu, fastest
+
+
 def bench(arguments: argparse.Namespace, shapes: list[Shape], images: list[bytes]) -> dict[str, Any]:
     """Do it again and again for a while; how fast it went, and how much smaller images get."""
     codec = CODECS[arguments.codec]
@@ -321,15 +337,17 @@ def bench(arguments: argparse.Namespace, shapes: list[Shape], images: list[bytes
         packed = sum(map(len, convert(arguments, shapes, images)))
         work = [(shape.pixels(data), shape.type) for shape, data in zip(shapes, images, strict=True)]
         begin = codec.encoder
-    rounds, fastest, cpu = 0, float("inf"), 0.0
-    end = time.monotonic() + arguments.bench
-    while rounds == 0 or time.monotonic() < end:
+
+    def prepare() -> Callable[[], None]:
         step = begin()
-        began = time.thread_time()
-        for each in work:
-            step(*each)
-        took = time.thread_time() - began
-        rounds, cpu, fastest = rounds + 1, cpu + took, min(fastest, took)
+
+        def all_images() -> None:
+            for each in work:
+                step(*each)
+
+        return all_images
+
+    rounds, cpu, fastest = repeat(prepare, arguments.bench)
     return {
         "action": arguments.action,
         "codec": arguments.codec,
