@@ -110,7 +110,7 @@ class Client:
         if "unix_path" not in properties:
             session.set_property("host", host)
         for name, value in properties.items():
-            session.set_property(name.replace("_", "-"), str(value))
+            session.set_property(name.replace("_", "-"), value if name.endswith("_size") else str(value))
         listen(session, "channel-new", self.channel_new)
         listen(session, "channel-destroy", self.channel_destroy)
         listen(session, "notify::migration-state", self.migration_state)

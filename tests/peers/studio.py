@@ -75,10 +75,10 @@ class Studio:
         """What the commands are for."""
         return self.sessions.device
 
-    async def open(self, gtk: GtkClient) -> None:
-        """Attach the client."""
+    async def open(self, gtk: GtkClient, **properties: Any) -> None:
+        """Attach the client, whose session gets these properties."""
         self.gtk = gtk
-        await gtk.attach(host="127.0.0.1", port=self.port.getHost().port)
+        await gtk.attach(host="127.0.0.1", port=self.port.getHost().port, **properties)
         [client] = self.sessions.clients.values()
         await eventually(lambda: client.channels("display"))
         self.core = client.channels("display")[0]

@@ -24,6 +24,7 @@ from tests.peers.studio import Studio, first_difference
 WIDTH, HEIGHT = 160, 120
 SIZES = ((WIDTH, HEIGHT), (1, 40), (40, 1), (2, 17), (33, 20), (129, 100))
 FORMATS = (BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA)
+GLZ_WINDOW_PIXELS = 64 * 1024
 INDEXED = {BitmapFormat.BIT1_BE: 2, BitmapFormat.BIT4_BE: 16, BitmapFormat.BIT8: 256}
 
 
@@ -83,6 +84,36 @@ class CodecTests(PeersTestCase):
                         told = first_difference(studio.ours(), await studio.theirs(self.directory))
                         self.fail(f"{BitmapFormat(format).name} {width}x{height}: {told}")
         self.assertGreaterEqual(tried[name], drawn)
+
+    async def show_dictionary(self, zlib_glz: str) -> None:
+        """Images that repeat each other in part, in a window that overflows."""
+        studio = Studio("glz", WIDTH, HEIGHT, zlib_glz_wan=zlib_glz)
+        self.addCleanup(lambda: ensureDeferred(studio.close()))
+        await studio.open(await self.gtk(), glz_window_size=4 * GLZ_WINDOW_PIXELS)
+        dictionary = studio.core.glz_dictionary
+        self.assertEqual(dictionary.size, GLZ_WINDOW_PIXELS)
+        dice, drawn = random.Random("glz"), 0
+        for width, height in SIZES:
+            for format in FORMATS:
+                data = dice.choice(contents(dice, format, width, height))
+                half = len(data) // 2
+                for some in (data, data[half:] + data[:half]):
+                    studio.draw(drawing(format, width, height, some, dice.random() < 0.5))
+                    drawn += len(data) >= 64
+                    if not await studio.equal():
+                        told = first_difference(studio.ours(), await studio.theirs(self.directory))
+                        self.fail(f"{BitmapFormat(format).name} {width}x{height}: {told}")
+        self.assertGreaterEqual(dictionary.next_id, drawn)
+        assert dictionary.window is not None
+        self.assertGreater(dictionary.window.oldest_id, drawn // 4)
+
+    async def test_glz(self) -> None:
+        """GLZ."""
+        await self.show_dictionary("never")
+
+    async def test_zlib_glz(self) -> None:
+        """GLZ, deflated."""
+        await self.show_dictionary("always")
 
     async def test_quic(self) -> None:
         """QUIC."""
