@@ -12,7 +12,7 @@ from spicemig.devices.dirty import TILE, DirtyTiles
 from spicemig.devices.drawables import EFFECT_OFFSET, HEADER, Batch, DeviceImage, Effect, Placeholder
 from spicemig.devices.raster import pending, reference_log
 from spicemig.devices.raster.clip import Box
-from spicemig.devices.raster.log import COMMAND, Command, CommandFlags, commands_of
+from spicemig.devices.raster.log import BY_OTHERS, COMMAND, Command, CommandFlags, commands_of
 from spicemig.devices.raster.operations import OPERATIONS
 from spicemig.devices.raster.pending import Raster
 from spicemig.devices.surfaces import Surface
@@ -167,7 +167,7 @@ class LogTwinCase(SynchronousTestCase):
         for module in (_kernels, reference_log):
             mine = copy_of(batch)
             try:
-                commands, possible, held = module.take_batch(
+                commands, possible, held, _work = module.take_batch(
                     mine.records, mine.index, mine.images, table, place_of, 5
                 )
             except ValueError as error:
@@ -178,7 +178,7 @@ class LogTwinCase(SynchronousTestCase):
                 flags = command.flags & (CommandFlags.COVERS | CommandFlags.READS_BOX)
                 if not flags & CommandFlags.READS_BOX:
                     command = command._replace(dx=0, dy=0)
-                opened.append(command._replace(flags=flags))
+                opened.append(command._replace(flags=flags, operation=BY_OTHERS))
             taken.append((opened, possible, held, mine.records))
             batch_commands = commands
         self.assertEqual(taken[0], taken[1])
@@ -250,7 +250,7 @@ class LogTwinTests(LogTwinCase):
         for _case in range(50):
             log = random_log(self.dice, 3, 40)
             batches = [command.batch for command in commands_of(log)]
-            kept, _used = reference_log.cull_log(bytes(log), bytes(3))
+            kept, _used, _work = reference_log.cull_log(bytes(log), bytes(3))
             logs = bytearray(kept), bytearray(kept)
             numbers = _kernels.renumber_log(logs[0], max(batches) + 1)
             self.assertEqual(numbers, reference_log.renumber_log(logs[1], max(batches) + 1))
@@ -384,6 +384,30 @@ class DrawnTests(DrawnCase):
             raster.take(batch)
         self.assertSame(raster, self.at_once(batches))
 
+    def test_clips_that_overlap(self):
+        """Where rectangles of a clip overlap, an operation that shows it is done once."""
+        raster = self.raster()
+        clip = Clip(ClipType.RECTS, [Rect(0, 0, 9, 9), Rect(5, 5, 15, 15)])
+        base = DrawBase(0, Rect(0, 0, 40, 50), clip)
+        box = Rect(0, 0, 40, 50)
+        batches = [
+            Batch.of(
+                [
+                    DrawFill(base, Brush(BrushType.SOLID, color=0xFF00FF), Ropd.OP_XOR),
+                    DrawInvers(base),
+                    DrawCopy(base, Placeholder(DeviceImage(0, 0, surface=3)), box, Ropd.OP_XOR),
+                    DrawCopy(base, Placeholder(DeviceImage(0, 0, surface=3)), box),
+                    CopyBits(base, Point(1, 1)),
+                    DrawCopy(base, Placeholder(DeviceImage(0, 0, surface=0)), Rect(2, 2, 42, 52)),
+                ]
+            )
+        ]
+        for offset in list(batches[0].index):
+            one = copy_of(batches[0])
+            one.index = [offset]
+            raster.take(one)
+        self.assertSame(raster, self.at_once(batches))
+
     def test_large_copies(self):
         """Copies so large that other threads may go on meanwhile."""
         raster = Raster()
@@ -493,6 +517,16 @@ class LogTests(DrawnCase):
         self.assertEqual(raster.waiting(0), 1)
         self.assertEqual(raster.render(0).pixels, bytes([199]) * 8000)
         self.assertEqual((raster._batches, raster._held_bytes), ([], 0))
+
+    def test_much_work(self):
+        """What would take long to draw is drawn before it becomes too much."""
+        raster = Raster()
+        raster.add_surface(Surface(0, 1000, 1000))
+        most = 0
+        for _step in range(100):
+            raster.take(Batch.of([DrawInvers(DrawBase(0, Rect(0, 0, 1000, 1000)))]))
+            most = max(most, raster.waiting(0))
+        self.assertTrue(15 < most < 40, most)
 
     def test_surfaces_that_come_and_go(self):
         """Surfaces that are gone are let go when there are many, though a command waits elsewhere."""

@@ -69,6 +69,16 @@ int spicemig_command_of(const struct spicemig_record *record, uint32_t place,
                         const struct spicemig_drawn_image *images, const struct spicemig_shown *surfaces,
                         struct spicemig_command *command);
 
+/* About how much work it is to draw a command whose box is not empty: so many pixels could be filled meanwhile. */
+static inline uint64_t spicemig_work_of(const struct spicemig_command *command)
+{
+    const uint64_t opened = UINT64_C(1) << 16, drawn = UINT64_C(1) << 7;
+    const struct spicemig_box box = command->box;
+
+    return (uint64_t)(box.right - box.left) * (uint64_t)(box.bottom - box.top) +
+           (command->operation == SPICEMIG_BY_OTHERS ? opened : drawn);
+}
+
 /* The table of rop.h for a descriptor; inverted_source is the flag of what is drawn with. See raster/rop.py. */
 unsigned spicemig_truth_table(unsigned descriptor, unsigned inverted_source);
 

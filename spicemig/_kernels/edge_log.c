@@ -65,7 +65,7 @@ struct taking {
     struct spicemig_shown *shown;
     uint8_t *shown_states;
     Py_ssize_t image_count, place_count;
-    unsigned long long held_bytes;
+    unsigned long long held_bytes, work;
     uint32_t last_id, last_place; /* the same surface comes again and again */
 };
 
@@ -263,13 +263,16 @@ PyObject *spicemig_edge_take_batch(PyObject *Py_UNUSED(module), PyObject *args)
             ((uint8_t *)records.buf)[offset + SPICEMIG_RECORD_EFFECT_OFFSET] = SPICEMIG_EFFECT_BLEND;
         command->batch = batch;
         command->offset = (uint32_t)offset;
-        made += !spicemig_box_is_empty(command->box);
+        if (!spicemig_box_is_empty(command->box)) {
+            taking.work += spicemig_work_of(command);
+            made++;
+        }
     }
     for (Py_ssize_t each = 0; each < taking.image_count; each++)
         if (know_image(&taking, each) < 0)
             goto exit;
-    result = Py_BuildValue("(y#OK)", (const char *)commands, (Py_ssize_t)(made * sizeof *commands),
-                           possible == NULL ? Py_None : possible, taking.held_bytes);
+    result = Py_BuildValue("(y#OKK)", (const char *)commands, (Py_ssize_t)(made * sizeof *commands),
+                           possible == NULL ? Py_None : possible, taking.held_bytes, taking.work);
 exit:
     finish(&taking);
     free(commands);
@@ -295,13 +298,15 @@ static PyObject *chosen(const struct spicemig_command *commands, Py_ssize_t coun
 }
 
 const char spicemig_cull_log_doc[] =
-    "cull_log(commands, dead)\n--\n\nThe commands that somebody needs, and a byte for each place: is it used?";
+    "cull_log(commands, dead)\n--\n\n"
+    "The commands that somebody needs, a byte for each place that says whether it is used, and the work.";
 
 PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer log, dead;
     struct spicemig_hidden *hidden = NULL;
     uint8_t *keep = NULL;
+    unsigned long long work = 0;
     PyObject *kept = NULL, *used = NULL, *result = NULL;
 
     if (!PyArg_ParseTuple(args, "y*y*:cull_log", &log, &dead))
@@ -323,6 +328,7 @@ PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
     for (Py_ssize_t index = 0; index < count; index++) {
         if (!keep[index])
             continue;
+        work += spicemig_work_of(&commands[index]);
         flags[commands[index].place] = 1;
         for (unsigned which = 0; which < SPICEMIG_READS; which++)
             if (commands[index].reads[which] != SPICEMIG_NO_PLACE)
@@ -330,7 +336,7 @@ PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
     }
     kept = chosen(commands, count, keep, 1);
     if (kept != NULL)
-        result = Py_BuildValue("(OO)", kept, used);
+        result = Py_BuildValue("(OOK)", kept, used, work);
 exit:
     free(hidden);
     free(keep);

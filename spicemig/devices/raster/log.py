@@ -23,6 +23,7 @@ NO_PLACE = 0xFFFFFFFF
 READS = 3  # surfaces that one command can read: its image, its brush, its mask
 FARTHEST = 1 << 30
 BY_OTHERS = 0  # the operation of a command whose message has to be opened
+WORK_OPENED, WORK_DRAWN = 1 << 16, 1 << 7  # of one that has to be opened, and of one that has not
 
 
 class CommandFlags(IntFlag):
@@ -45,6 +46,7 @@ class Command(NamedTuple):
     flags: int = 0
     dx: int = 0
     dy: int = 0
+    operation: int = BY_OTHERS
 
     def pack(self) -> bytes:
         """As a command that has to be opened to be drawn."""
@@ -53,6 +55,12 @@ class Command(NamedTuple):
         return COMMAND.pack(
             self.batch, self.offset, self.place, *reads, *self.box, *drawing, self.dx, self.dy, 0, 0, 0
         )
+
+    @property
+    def work(self) -> int:
+        """About how much work it is to draw it: so many pixels could be filled meanwhile."""
+        each = WORK_OPENED if self.operation == BY_OTHERS else WORK_DRAWN
+        return self.box.cols * self.box.rows + each
 
     @property
     def read_box(self) -> Box | None:
@@ -64,4 +72,6 @@ def commands_of(log: bytes | bytearray) -> Iterator[Command]:
     """The commands, opened."""
     for words in COMMAND.iter_unpack(log):
         reads = tuple(place for place in words[3:6] if place != NO_PLACE)
-        yield Command(words[0], words[1], words[2], reads, Box(*words[6:10]), words[12], *words[15:17])
+        yield Command(
+            words[0], words[1], words[2], reads, Box(*words[6:10]), words[12], *words[15:17], words[10]
+        )

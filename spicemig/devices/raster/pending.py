@@ -35,6 +35,7 @@ from spicemig.errors import GuestError, WireError
 # There may be twice as many before anybody looks which of them are needed.
 WAITING_LIMIT = 2048  # commands; if so many are needed, they are drawn
 WAITING_BYTES_LIMIT = 16 * 1024 * 1024  # that their batches hold, and surfaces that are gone
+WAITING_WORK_LIMIT = 1 << 24  # as Command.work has it; about 10 ms
 FEW_BYTES = 4 * 1024 * 1024  # for which nobody looks
 
 # all that bad data can make an operation raise
@@ -56,7 +57,8 @@ class Raster:
         self._batches: list[Batch] = []
         self._batch_bytes: list[int] = []
         self._held_bytes = 0
-        self._needed_bytes = 0  # of those, when somebody last looked who needs them
+        self._work = 0
+        self._needed = 0, 0  # of both, when somebody last looked who needs them
         self._left_out = 0  # commands that could not be drawn
 
     def add_surface(self, surface: Surface) -> None:
@@ -92,7 +94,7 @@ class Raster:
         """
         given = len(batch.index)
         try:
-            commands, possible, held = take_batch(
+            commands, possible, held, work = take_batch(
                 batch.records, batch.index, batch.images, self._places, self._place_of, len(self._batches)
             )
         except ValueError as error:
@@ -106,13 +108,14 @@ class Raster:
             self._batches.append(batch)
             self._batch_bytes.append(held)
             self._held_bytes += held
+            self._work += work
             self._keep_limits()
         return given - len(batch.index)
 
     def waiting(self, surface_id: int) -> int:
         """How many commands would have to be drawn for this surface, were it looked at now."""
         place = self._place_of[surface_id]
-        needed, _used = cull_log(self._commands, self._gone)
+        needed, _used, _work = cull_log(self._commands, self._gone)
         return sum(command.place == place for command in commands_of(needed))
 
     def render(self, surface_id: int) -> Surface:
@@ -136,15 +139,23 @@ class Raster:
 
     def _keep_limits(self) -> None:
         """Drop what nobody needs when there is much; draw when there still is."""
-        many_bytes = max(FEW_BYTES, 2 * self._needed_bytes)
-        if len(self._commands) <= 2 * WAITING_LIMIT * COMMAND.size and self._held_bytes <= many_bytes:
+        needed_bytes, needed_work = self._needed
+        if (
+            len(self._commands) <= 2 * WAITING_LIMIT * COMMAND.size
+            and self._held_bytes <= max(FEW_BYTES, 2 * needed_bytes)
+            and self._work <= 2 * max(WAITING_WORK_LIMIT, needed_work)
+        ):
             return
-        needed, used = cull_log(self._commands, self._gone)
+        needed, used, self._work = cull_log(self._commands, self._gone)
         self._commands = bytearray(needed)
         self._forget_unused(used)
-        if len(needed) > WAITING_LIMIT * COMMAND.size or self._held_bytes > WAITING_BYTES_LIMIT:
+        if (
+            len(needed) > WAITING_LIMIT * COMMAND.size
+            or self._held_bytes > WAITING_BYTES_LIMIT
+            or self._work > WAITING_WORK_LIMIT
+        ):
             self.render_all()
-        self._needed_bytes = self._held_bytes
+        self._needed = self._held_bytes, self._work
 
     def _forget_unused(self, used: bytes | bytearray) -> None:
         """Let go of batches that no command waits for, and of surfaces that are gone and not used."""
@@ -163,7 +174,7 @@ class Raster:
 
     def _draw(self, commands: bytes | bytearray) -> None:
         """Draw these, which are in the log no more."""
-        needed, _used = cull_log(commands, self._gone)
+        needed, _used, _work = cull_log(commands, self._gone)
 
         def other(number: int) -> None:
             part = needed[number * COMMAND.size : (number + 1) * COMMAND.size]
@@ -172,6 +183,7 @@ class Raster:
 
         draw_log(needed, self._batches, self._places, other)
         if not self._commands:
+            self._work = 0
             self._forget_unused(bytes(len(self._places)))
 
     def _draw_one(self, batch: int, offset: int, place: int, reads: tuple[int, ...]) -> None:

@@ -40,20 +40,21 @@ def take_batch(
     surfaces: list[Any],
     place_of: Mapping[int, int],
     number: int,
-) -> tuple[bytes, list[int] | None, int]:
+) -> tuple[bytes, list[int] | None, int, int]:
     """
     Make commands of the records of a batch.
 
     Returns the commands, leaving out those that draw nothing; the ``index`` of the
-    records whose surfaces all exist, None if all do; and how many bytes of records and
-    images the batch holds. Into the record of a command that says it is opaque, and is not,
-    :attr:`Effect.BLEND` is written. ``surfaces`` has them by place, ``place_of`` the places
+    records whose surfaces all exist, None if all do; how many bytes of records and
+    images the batch holds; and how much work the commands are. Into the record of a
+    command that says it is opaque, and is not, :attr:`Effect.BLEND` is written.
+    ``surfaces`` has them by place, ``place_of`` the places
     by id. Raises ``ValueError`` for an index or a record that leads nowhere.
     """
     batch = Batch()
     batch.records, batch.images = records, images
     existing = {id: surfaces[place] for id, place in place_of.items()}
-    commands, possible = [], []
+    commands, possible, work = [], [], 0
     for offset in index:
         drawable = _opened(batch, offset)
         sources = drawable.source_surfaces()
@@ -63,8 +64,9 @@ def take_batch(
         command = _command_of(drawable, number, existing, place_of)
         if command.box:
             commands.append(command.pack())
+            work += command.work
     held = len(records) + sum(len(image.data) for image in images if image.surface is None)
-    return b"".join(commands), None if len(possible) == len(index) else possible, held
+    return b"".join(commands), None if len(possible) == len(index) else possible, held, work
 
 
 def _opened(batch: Batch, offset: int) -> Drawable:
@@ -228,9 +230,9 @@ def _largest_side(box: Box, other: Box) -> Box | None:
     return max((side for side in sides if side), key=_pixels, default=None)
 
 
-def cull_log(commands: bytes, dead: bytes) -> tuple[bytes, bytearray]:
+def cull_log(commands: bytes, dead: bytes) -> tuple[bytes, bytearray, int]:
     """
-    The commands that somebody needs, and a byte for each place: whether it is used.
+    The commands that somebody needs, a byte for each place that says whether it is used, and the work.
 
     Needed is what stays visible on a surface that is not dead, or is read by another
     command that is needed. ``dead`` has a byte for each place, not 0 if its surface was
@@ -238,13 +240,14 @@ def cull_log(commands: bytes, dead: bytes) -> tuple[bytes, bytearray]:
     """
     covers = [_Cover([_EVERYWHERE] if gone else []) for gone in dead]
     used = bytearray(len(dead))
-    keep = []
+    keep, work = [], 0
     known = _known(commands, len(dead))
     for number in range(len(known) - 1, -1, -1):
         command = known[number]
         if covers[command.place].covers(command.box):
             continue
         keep.append(number)
+        work += command.work
         if command.flags & CommandFlags.COVERS:
             covers[command.place].add(command.box)
         used[command.place] = 1
@@ -255,7 +258,7 @@ def cull_log(commands: bytes, dead: bytes) -> tuple[bytes, bytearray]:
                 covers[place].boxes.clear()
             else:
                 covers[place].uncover(box)
-    return _chosen(commands, reversed(keep)), used
+    return _chosen(commands, reversed(keep)), used, work
 
 
 def _known(commands: bytes, places: int) -> list[Command]:
