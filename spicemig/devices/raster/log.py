@@ -73,5 +73,13 @@ def commands_of(log: bytes | bytearray) -> Iterator[Command]:
     for words in COMMAND.iter_unpack(log):
         reads = tuple(place for place in words[3:6] if place != NO_PLACE)
         yield Command(
-            words[0], words[1], words[2], reads, Box(*words[6:10]), words[12], *words[15:17], words[10]
+            batch=words[0],
+            offset=words[1],
+            place=words[2],
+            reads=reads,
+            box=Box(*words[6:10]),
+            operation=words[10],
+            flags=words[12],
+            dx=words[15],
+            dy=words[16],
         )
