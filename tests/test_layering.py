@@ -24,10 +24,11 @@ ARROWS = {
     "session": ("channels", "devices"),
     "migration": ("session",),
     "control": ("migration",),  # the API; the commands have lines of their own
-    "daemons": ("control", "guests"),
+    "daemons": ("control", "guests", "relay"),
     "channels.link_client": ("wire",),
     "client": ("channels.link_client", "codecs"),
     "control.demo": ("daemons", "client"),
+    "relay": ("channels", "client"),
     "control.cli": ("control.demo",),
     "control.manual": ("control.cli",),
     "testing": ("control.manual",),

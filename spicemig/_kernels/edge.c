@@ -184,6 +184,7 @@ static PyMethodDef methods[] = {
     {"glz_decode", spicemig_edge_glz_decode, METH_VARARGS, spicemig_glz_decode_doc},
     {"gradual_score", spicemig_edge_gradual_score, METH_VARARGS, spicemig_gradual_score_doc},
     {"covered", spicemig_edge_covered, METH_VARARGS, spicemig_covered_doc},
+    {"scan_headers", spicemig_edge_scan_headers, METH_VARARGS, spicemig_scan_headers_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -178,4 +178,8 @@ void spicemig_edge_glz_release(PyObject *capsule);
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
 extern const char spicemig_gradual_score_doc[];
 
+/* edge_scan.c */
+PyObject *spicemig_edge_scan_headers(PyObject *module, PyObject *args);
+extern const char spicemig_scan_headers_doc[];
+
 #endif

@@ -239,12 +239,12 @@ class LinkCore:
         yield LinkAsked(request)
         assert self.stage is not LinkStage.MESSAGE, "a link that was asked for was not answered"
 
-    def offer(self, channel_caps: Iterable[int]) -> None:
+    def offer(self, channel_caps: Iterable[int], common_caps: Iterable[int] = COMMON_CAPS) -> None:
         """Answer a link that was asked for: name our capabilities, and ask for the ticket."""
         assert self._request is not None
         self._key = self._keys.take()
         self._out.append(
-            LinkReply(LinkError.OK, self._key.public, COMMON_CAPS, frozenset(channel_caps)).pack()
+            LinkReply(LinkError.OK, self._key.public, frozenset(common_caps), frozenset(channel_caps)).pack()
         )
         if CommonCap.PROTOCOL_AUTH_SELECTION in self._request.common_caps:
             self._want(LinkStage.MECHANISM, RESULT.size)
@@ -278,6 +278,10 @@ class LinkCore:
     def deny(self) -> None:
         """The ticket is wrong."""
         self._result(LinkError.PERMISSION_DENIED)
+
+    def fail(self, error: ProtocolError) -> None:
+        """The ticket is right, but the link goes no further."""
+        self._result(error.code)
 
     def _result(self, error: LinkError) -> None:
         self._out.append(RESULT.pack(error))

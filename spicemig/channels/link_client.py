@@ -41,6 +41,7 @@ class LinkClientStage(Enum):
     """What is waited for; the value is the method that takes it."""
 
     REPLY = "_reply"
+    TICKET = "_hold"
     RESULT = "_result"
     LINKED = "_nothing"
 
@@ -50,6 +51,7 @@ class LinkClient:
     One link, from our first byte to the server's result.
 
     ``receive`` yields one :class:`Linked`, or raises ``ProtocolError`` with the error that the server gave.
+    With ``hold_ticket`` it stops when :attr:`offered` says what the server can do, until :meth:`show_ticket`.
     """
 
     def __init__(
@@ -60,9 +62,12 @@ class LinkClient:
         password: bytes = b"",
         common_caps: Iterable[int] = COMMON_CAPS,
         channel_caps: Iterable[int] = (),
+        hold_ticket: bool = False,
     ) -> None:
         self.stage = LinkClientStage.REPLY
         self._password = bytes(password)
+        self._hold_ticket = hold_ticket
+        self._reply_taken: LinkReply | None = None
         self._common_caps = frozenset(common_caps)
         self._server_caps: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self._buffer = bytearray()
@@ -70,6 +75,11 @@ class LinkClient:
             connection_id, CHANNEL_TYPES[channel], channel_id, self._common_caps, frozenset(channel_caps)
         )
         self._out = [asked.pack()]
+
+    @property
+    def offered(self) -> tuple[frozenset[int], frozenset[int]] | None:
+        """The server's capabilities, common ones first, while it waits for the ticket."""
+        return self._server_caps if self.stage is LinkClientStage.TICKET else None
 
     def data_to_send(self) -> list[bytes]:
         """Take what is to be sent."""
@@ -90,6 +100,11 @@ class LinkClient:
     def _nothing(self) -> bool:
         return False
 
+    def _hold(self) -> bool:
+        if self._buffer:
+            raise ProtocolError(LinkError.INVALID_DATA, "the server speaks out of turn")
+        return False
+
     def _reply(self) -> bool:
         taken = take_link_message(bytes(self._buffer), REPLY_MAX_BYTES)
         if taken is None:
@@ -99,13 +114,22 @@ class LinkClient:
         reply = LinkReply.unpack(body)
         _check(reply.error)
         self._server_caps = reply.common_caps, reply.channel_caps
+        self._reply_taken = reply
+        self.stage = LinkClientStage.TICKET
+        if not self._hold_ticket:
+            self.show_ticket()
+        return True
+
+    def show_ticket(self) -> None:
+        """Go on with a link that is held."""
+        reply, self._reply_taken = self._reply_taken, None
+        assert reply is not None, "a ticket that the server does not wait for"
         if CommonCap.PROTOCOL_AUTH_SELECTION in reply.common_caps & self._common_caps:
             if CommonCap.AUTH_SPICE not in reply.common_caps:
                 raise ProtocolError(LinkError.INVALID_DATA, "the server takes no tickets")
             self._out.append(RESULT.pack(CommonCap.AUTH_SPICE))
         self._out.append(_encrypted(self._password, reply.pub_key))
         self.stage = LinkClientStage.RESULT
-        return True
 
     def _result(self) -> bool:
         if len(self._buffer) < RESULT.size:

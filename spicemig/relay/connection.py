@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the connections on both sides of the relay share: how they are set up, held back and closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+LINGER_SECONDS = 5.0  # for a peer to read what it is told before the connection is cut
+
+
+@implementer(IPushProducer)
+class Valve:
+    """
+    Reads from one connection at a time, unless there is a reason not to.
+
+    It is the producer of what is written on the other side.
+    """
+
+    SLOW = "the other side takes no more"
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self.reasons: set[str] = set()
+
+    def attach(self, transport: Any) -> None:
+        """From now on this is the connection."""
+        self.transport = transport
+        if self.reasons:
+            transport.pauseProducing()
+        else:
+            transport.resumeProducing()
+
+    def hold(self, reason: str) -> None:
+        """Read nothing for now."""
+        if not self.reasons:
+            self.transport.pauseProducing()
+        self.reasons.add(reason)
+
+    def release(self, reason: str) -> None:
+        """This is no reason any more."""
+        if reason in self.reasons:
+            self.reasons.discard(reason)
+            if not self.reasons:
+                self.transport.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        self.hold(self.SLOW)
+
+    def resumeProducing(self) -> None:
+        self.release(self.SLOW)
+
+    def stopProducing(self) -> None:
+        """The other side is closing; its ``connectionLost`` follows."""
+
+
+class RelayConnection(Protocol):
+    """One connection, to a client or to a server."""
+
+    transport: Any
+    clock: Any
+    lost = False
+    _cutting: Any = None
+
+    def connectionMade(self) -> None:
+        # a unix socket's transport claims to be TCP in Twisted 22.4
+        local = isinstance(self.transport.getPeer(), UNIXAddress)
+        if ITCPTransport.providedBy(self.transport) and not local:
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+
+    def write(self, buffers: list[Any]) -> None:
+        """Send these."""
+        if buffers and not self.lost:
+            self.transport.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+
+    def close(self) -> None:
+        """Close after what was written, or soon even if it is not read."""
+        if self.lost or self._cutting is not None or self.transport is None:
+            return
+        self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self.transport.unregisterProducer()  # TLS would wait for that
+        self.transport.resumeProducing()  # to see it close
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now."""
+        if not self.lost and self.transport is not None:
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
+        if self._cutting is not None and self._cutting.active():
+            self._cutting.cancel()

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The relay: its clients, and where they are brought to.
+
+A client's tickets end here, and the relay's own begin; a client never learns
+where its server is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import UNIXAddress
+from twisted.logger import Logger
+
+from spicemig.channels.keys import KeyPool
+from spicemig.channels.limits import AUTHENTICATION_SECONDS, LinkCounter, LinkLimits
+from spicemig.channels.link import ANY_WAY, LinkPolicy, LinkRequest
+from spicemig.channels.tickets import Ticket
+from spicemig.client.hosts import EndpointMaker
+from spicemig.errors import LinkError, ProtocolError
+from spicemig.relay.candidate import Candidate
+from spicemig.relay.routes import Routes
+from spicemig.relay.session import MAIN, RelayedSession
+from spicemig.wire.declare import CHANNEL_TYPES
+from spicemig.wire.messages import main
+
+if TYPE_CHECKING:
+    from spicemig.relay.client import ClientConnection
+
+CHANNELS = frozenset(CHANNEL_TYPES) - {"migration"}  # that are passed on
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """What an operator may decide; made by ``daemons.relay_config``."""
+
+    max_clients: int = 1000
+    link_seconds: float = 5.0  # for a link to a server
+    handover_seconds: float = 10.0  # for all links to a target, and for all channels to leave a source
+
+
+DEFAULT_SETTINGS = RelaySettings()
+
+
+class Relay:
+    """
+    All clients of this relay.
+
+    ``network`` makes endpoints to servers. ``ticket`` is None where no ticket is asked for.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        routes: Routes,
+        network: EndpointMaker,
+        keys: KeyPool,
+        clock: Any,
+        settings: RelaySettings = DEFAULT_SETTINGS,
+        ticket: Ticket | None = None,
+        policy: LinkPolicy = ANY_WAY,
+    ) -> None:
+        self.routes = routes
+        self.network = network
+        self.keys = keys
+        self.clock = clock
+        self.settings = settings
+        self.ticket = ticket
+        self.policy = policy
+        # a link that goes on to a server takes as long as that, too
+        seconds = AUTHENTICATION_SECONDS + 2 * settings.link_seconds
+        self.counter = LinkCounter(LinkLimits(authentication_seconds=seconds))
+        self.sessions: dict[int, RelayedSession] = {}
+
+    def authenticate(self, password: bytes, now: float) -> bool:
+        """Whether the password opens the relay."""
+        return self.ticket is None or self.ticket.check(password, now)
+
+    def candidate(self, request: LinkRequest, keys: Iterable[str]) -> Candidate:
+        """What a link that is asked for would belong to; raises ``ProtocolError``."""
+        if request.channel not in CHANNELS:
+            raise ProtocolError(LinkError.CHANNEL_NOT_AVAILABLE, f"{request.channel} is not passed on")
+        if request.connection_id:
+            return Candidate(self, request, self._known(request))
+        if (request.channel, request.channel_id) != MAIN:
+            raise ProtocolError(LinkError.BAD_CONNECTION_ID, "the main channel comes first")
+        route = self.routes.find(*keys)
+        if route is None:
+            raise ProtocolError(LinkError.ERROR, "there is no route from here")
+        self._check_room()
+        return Candidate(self, request, RelayedSession(self, route, self._new_id(), request.address))
+
+    def _known(self, request: LinkRequest) -> RelayedSession:
+        session = self.sessions.get(request.connection_id)
+        key = request.channel, request.channel_id
+        if session is None or session.closed or key == MAIN:
+            raise ProtocolError(LinkError.BAD_CONNECTION_ID, "no client has this connection id")
+        if key in session.pipes or key in session.links_under_way:
+            raise ProtocolError(LinkError.ERROR, f"channel {request.channel} is linked already")
+        return session
+
+    def _check_room(self) -> None:
+        if len(self.sessions) >= self.settings.max_clients:
+            raise ProtocolError(LinkError.ERROR, f"{len(self.sessions)} clients, the limit of this relay")
+
+    def _new_id(self) -> int:
+        while True:
+            connection_id = secrets.randbits(32)
+            if connection_id and connection_id not in self.sessions:
+                return connection_id
+
+    def session_opened(self, session: RelayedSession) -> None:
+        """A client's main channel is linked."""
+        self.sessions[session.connection_id] = session
+        self.log.info("client {client}: connected", client=session.peer)
+
+    def session_closed(self, session: RelayedSession) -> None:
+        """A client is gone."""
+        if self.sessions.get(session.connection_id) is session:
+            del self.sessions[session.connection_id]
+            self.log.info("client {client}: gone", client=session.peer)
+
+    def close(self) -> None:
+        """End all sessions."""
+        for session in list(self.sessions.values()):
+            session.close()
+
+    def destination(self, client: ClientConnection) -> Any:
+        """The message that sends a client to this relay again; None if no address means anything to it."""
+        here = client.transport.getHost()
+        if isinstance(here, UNIXAddress):
+            return None
+        port, sport = (0, here.port) if client.secure else (here.port, 0)
+        return main.MigrateSwitchHost(port, sport, here.host.encode())

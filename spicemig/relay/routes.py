@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Which server a client is brought to.
+
+A route leads from where a client came in to the servers of one guest. It begins
+with those that the settings name, and follows the guest: once a session has
+moved, its new server is the first that new clients are brought to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spicemig.client.hosts import Address
+
+ANYWHERE = "*"
+
+Caps = tuple[frozenset[int], frozenset[int]]  # common ones, those of the channel
+
+
+def secure(address: Address) -> bool:
+    """Whether a server is linked to over TLS: when there is no other way."""
+    return bool(address.tls_port) and not address.port
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """
+    One guest. ``key`` is what a client came by: the number of a port, the path of a
+    unix socket, the name of a host that it asked for over TLS, or :data:`ANYWHERE`.
+    """
+
+    key: str
+    servers: tuple[Address, ...]
+    password: bytes = field(default=b"", repr=False)
+    current: Address | None = None  # where the guest was last seen, if it has moved
+    offers: dict[tuple[Address, str], Caps] = field(default_factory=dict, repr=False)
+
+    def candidates(self) -> list[Address]:
+        """Servers to try, the likeliest first."""
+        first = [] if self.current is None else [self.current]
+        return first + [server for server in self.servers if server != self.current]
+
+    def moved(self, address: Address) -> None:
+        """The guest is there now."""
+        self.current = address
+
+
+class Routes:
+    """All routes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_key = {route.key: route for route in routes}
+
+    def __iter__(self):
+        return iter(self._by_key.values())
+
+    def find(self, *keys: str) -> Route | None:
+        """The route of the first of these keys that has one, or the one for clients from anywhere."""
+        for key in (*keys, ANYWHERE):
+            if key in self._by_key:
+                return self._by_key[key]
+        return None

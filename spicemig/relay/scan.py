@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Finding the few messages that matter in a stream that is passed on unread.
+
+Only headers are looked at, by a kernel, a chunk at a time; what is passed on is
+the chunk itself. Sub-messages are not looked into: no server hides those that
+matter there.
+
+Source: ``spice/protocol.h``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+from spicemig.errors import LinkError, ProtocolError
+from spicemig.relay import scan_reference
+from spicemig.relay.scan_reference import NUMBERS
+from spicemig.wire.framing import HEADER_FULL, HEADER_MINI
+
+native: ModuleType | None
+try:
+    from spicemig import _kernels as native
+except ImportError:
+    native = None
+
+scan_headers = getattr(native, "scan_headers", scan_reference.scan_headers)
+
+TAKEN_MAX_BYTES = 20 << 20  # a body that is taken out; the largest is migrate data
+
+ALL = bytes([1]) * NUMBERS
+
+
+def mask(numbers: Iterable[int]) -> bytes:
+    """What :func:`scan_headers` takes as ``wanted`` for these message numbers."""
+    marks = bytearray(NUMBERS)
+    for number in numbers:
+        marks[number] = 1
+    return bytes(marks)
+
+
+def number_and_size(data: bytes, at: int, mini: bool) -> tuple[int, int]:
+    """What the header at this place says."""
+    if mini:
+        number, size = HEADER_MINI.unpack_from(data, at)
+    else:
+        _serial, number, size, _sub_list = HEADER_FULL.unpack_from(data, at)
+    return number, size
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that was taken out of the stream, whole."""
+
+    serial: int  # 0 with mini headers
+    number: int
+    body: bytes
+
+
+class Scan:
+    """
+    One direction of a channel.
+
+    ``wanted`` (see :func:`mask`) may be set at any time, and counts from the next
+    header on. A header that has not come whole is kept back, so that whatever was
+    passed on ends with a message or inside a body.
+    """
+
+    def __init__(self, mini: bool, wanted: bytes) -> None:
+        self.mini = mini
+        self.wanted = wanted
+        self.messages = 0  # passed on and taken
+        self.serial = 0  # of the last message, with full headers
+        self.left = 0  # bytes of a body that is under way
+        self._header = HEADER_MINI if mini else HEADER_FULL
+        self._kept = b""  # the beginning of a header
+        self._taking: list[bytes] | None = None  # pieces of a message to be taken, header and all
+        self._taking_bytes = 0  # that are still to come
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether what was passed on ends with a message."""
+        return not self.left and self._taking is None
+
+    def take_kept(self) -> bytes:
+        """The beginning of a header that came last, which is then forgotten here."""
+        kept, self._kept = self._kept, b""
+        return kept
+
+    def feed(self, data: bytes) -> Iterator[bytes | Taken]:
+        """What of this is to be passed on, and what was taken out, in order."""
+        if self._kept:
+            data = self.take_kept() + data
+        at = 0
+        while at < len(data) and not self._kept:
+            if self._taking is not None:
+                at = self._take_more(data, at)
+                if not self._taking_bytes:
+                    yield self._taken()
+            else:
+                start, at = at, self._pass_on(data, at)
+                if at > start:
+                    yield data[start:at]
+
+    def _pass_on(self, data: bytes, at: int) -> int:
+        """Where what is passed on from here ends."""
+        step = min(self.left, len(data) - at)
+        self.left -= step
+        at += step
+        if at == len(data):
+            return at
+        at, messages, serial, found = scan_headers(data, at, self.mini, self.wanted)
+        self.messages += messages
+        self.serial = serial or self.serial
+        if found:
+            self._begin_taking(data, at)
+        elif at > len(data):
+            self.left = at - len(data)
+        else:
+            self._kept = data[at:]
+        return min(at, len(data))
+
+    def _begin_taking(self, data: bytes, at: int) -> None:
+        number, size = number_and_size(data, at, self.mini)
+        if size > TAKEN_MAX_BYTES:
+            raise ProtocolError(LinkError.INVALID_DATA, f"message {number} with {size} bytes")
+        self._taking = []
+        self._taking_bytes = self._header.size + size
+
+    def _take_more(self, data: bytes, at: int) -> int:
+        assert self._taking is not None
+        piece = data[at : at + self._taking_bytes]
+        self._taking.append(piece)
+        self._taking_bytes -= len(piece)
+        return at + len(piece)
+
+    def _taken(self) -> Taken:
+        assert self._taking is not None
+        whole, self._taking = b"".join(self._taking), None
+        body = whole[self._header.size :]
+        self.messages += 1
+        if self.mini:
+            number, _size = self._header.unpack_from(whole)
+            return Taken(0, number, body)
+        self.serial, number, _size, _sub_list = self._header.unpack_from(whole)
+        return Taken(self.serial, number, body)

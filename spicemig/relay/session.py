@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+One client over all its channels, on the server that has its guest, and on the
+way to the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from spicemig.client.hosts import Address
+from spicemig.errors import LinkError, ProtocolError
+from spicemig.relay.channel import ChannelStage, Leaves, Left
+from spicemig.relay.handover import TRANSITIONS, Input, Stage
+from spicemig.relay.main import (
+    InvitationCancelled,
+    Invited,
+    MainRelay,
+    SentElsewhere,
+    SentOver,
+    SessionBegan,
+)
+from spicemig.relay.pipe import ChannelKey, Pipe
+from spicemig.relay.routes import Route, secure
+from spicemig.relay.server import ServerConnection, dial, make_link
+from spicemig.wire.capabilities import MainCap
+from spicemig.wire.framing import frame
+from spicemig.wire.messages import main
+
+if TYPE_CHECKING:
+    from spicemig.relay.relay import Relay
+
+MAIN: ChannelKey = ("main", 0)
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """Where a session is invited to, and its links there."""
+
+    address: Address
+    version: int | None  # of the state to be carried; None: none is
+    seamless: bool = False  # the target has agreed to take state
+    connections: dict[ChannelKey, ServerConnection] = field(default_factory=dict)
+
+
+class RelayedSession:
+    """
+    One client. It exists from its main channel's link on.
+
+    ``connection_id`` is the client's, ``server_id`` what its server calls it.
+    """
+
+    log = Logger()
+
+    def __init__(self, relay: Relay, route: Route, connection_id: int, peer: str) -> None:
+        self.relay = relay
+        self.route = route
+        self.connection_id = connection_id
+        self.server_id = 0
+        self.peer = peer
+        self.address: Address | None = None  # its server
+        self.stage = Stage.SETTLED
+        self.pipes: dict[ChannelKey, Pipe] = {}
+        self.main: MainRelay | None = None
+        self.links_under_way: set[ChannelKey] = set()
+        self.caps: dict[
+            ChannelKey, tuple[bool, frozenset[int]]
+        ] = {}  # the client's, with mini headers or not
+        self.handovers = 0
+        self.connected_at = relay.clock.seconds()
+        self._target: Target | None = None
+        self._linking: Deferred[None] | None = None
+        self._left: list[ServerConnection] = []  # connections to the source, until all channels are over
+        self._deadline: Any = None
+        self._waiting_settled: list[Deferred[None]] = []
+        self._waiting_links: list[Deferred[None]] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self.stage is Stage.LOST
+
+    # channels
+
+    def joined(self, pipe: Pipe) -> None:
+        """A channel is linked on both sides."""
+        self.pipes[pipe.key] = pipe
+        self.address = pipe.server.address
+        pipe.open()
+
+    def channel_closed(self, pipe: Pipe) -> None:
+        """The client has closed a channel; without its main channel it is gone whole."""
+        if self.pipes.get(pipe.key) is not pipe:
+            return
+        del self.pipes[pipe.key]
+        if self._target is not None:
+            connection = self._target.connections.pop(pipe.key, None)
+            if connection is not None:
+                connection.close()
+        if pipe.key == MAIN:
+            self.close()
+        elif self.stage is Stage.SWITCHING:
+            self._look_whether_swapped()
+
+    def server_lost(self, pipe: Pipe) -> None:
+        """A server has closed a channel."""
+        if pipe.key == MAIN or pipe.core.leaving:
+            self._turn(Input.SOURCE_LOST)
+            self.close()
+        else:
+            self.pipes.pop(pipe.key, None)
+            pipe.close()
+
+    def broken(self, pipe: Pipe, error: ProtocolError) -> None:
+        """One of the two sides has broken the protocol."""
+        self.log.info("client {client}: {error}", client=self.peer, error=error)
+        self.close()
+
+    def close(self) -> None:
+        """End everything."""
+        self.stage = Stage.LOST
+        self._stop_deadline()
+        self._drop_target()
+        pipes, self.pipes = self.pipes, {}
+        for pipe in pipes.values():
+            pipe.close()
+        self._close_left()
+        self.relay.session_closed(self)
+        self._tell_waiting()
+
+    def _close_left(self) -> None:
+        left, self._left = self._left, []
+        for connection in left:
+            connection.close()
+
+    def when_settled(self) -> Deferred[None]:
+        """Fires when no handover is under way."""
+        waiting = _wait_in(self._waiting_settled)
+        self._tell_waiting()
+        return waiting
+
+    def _tell_waiting(self) -> None:
+        if self.stage in (Stage.SETTLED, Stage.LOST):
+            _fire(self._waiting_settled)
+
+    def link_begins(self, key: ChannelKey) -> None:
+        """A channel is being linked to the server."""
+        self.links_under_way.add(key)
+
+    def link_ends(self, key: ChannelKey) -> None:
+        """It is linked, or will not be."""
+        self.links_under_way.discard(key)
+        if not self.links_under_way:
+            _fire(self._waiting_links)
+
+    # what the channels tell
+
+    def handle(self, pipe: Pipe, event: Any) -> None:
+        """A channel has something to tell."""
+        if not self.closed:
+            self._HANDLERS[type(event)](self, pipe, event)
+
+    def _began(self, pipe: Pipe, event: SessionBegan) -> None:
+        self.server_id = event.connection_id
+
+    def _invited(self, pipe: Pipe, event: Invited) -> None:
+        address = self._of_same_kind(Address.of(event.destination))
+        self._drop_target()
+        self._target = Target(address, event.version)
+        self._turn(Input.INVITED)
+
+    def _of_same_kind(self, address: Address) -> Address:
+        """A target is linked to over TLS if the source is."""
+        if self.address is not None and secure(self.address):
+            return Address(address.host, 0, address.tls_port, address.subject)
+        return address
+
+    def _cancelled(self, pipe: Pipe, event: InvitationCancelled) -> None:
+        self._turn(Input.CANCELLED)
+
+    def _sent_over(self, pipe: Pipe, event: SentOver) -> None:
+        if self._target is None:
+            self.broken(pipe, ProtocolError(LinkError.INVALID_DATA, "MigrateEnd without a target"))
+        else:
+            self._turn(Input.SENT_AWAY)
+
+    def _sent_elsewhere(self, pipe: Pipe, event: SentElsewhere) -> None:
+        self._drop_target()
+        self._target = Target(self._of_same_kind(Address.of(event.destination)), None)
+        self._turn(Input.SENT_AWAY)
+
+    def _leaves(self, pipe: Pipe, event: Leaves) -> None:
+        if self._target is None:
+            self.broken(pipe, ProtocolError(LinkError.INVALID_DATA, "Migrate without a target"))
+        else:
+            self._turn(Input.CHANNEL_LEAVES)
+
+    def _channel_left(self, pipe: Pipe, event: Left) -> None:
+        self._turn(Input.CHANNEL_LEFT)
+
+    _HANDLERS: dict[type, Callable[[RelayedSession, Pipe, Any], None]] = {
+        SessionBegan: _began,
+        Invited: _invited,
+        InvitationCancelled: _cancelled,
+        SentOver: _sent_over,
+        SentElsewhere: _sent_elsewhere,
+        Leaves: _leaves,
+        Left: _channel_left,
+    }
+
+    # the handover
+
+    def _turn(self, what: Input) -> None:
+        step = TRANSITIONS.get((self.stage, what))
+        if step is None:
+            error = f"{what.value} while {self.stage.value}"
+            self.log.info("client {client}: {error}", client=self.peer, error=error)
+            self.close()
+            return
+        self.stage, action = step
+        if action is not None:
+            getattr(self, action)()
+        self._tell_waiting()
+
+    def _set_deadline(self) -> None:
+        self._stop_deadline()
+        self._deadline = self.relay.clock.callLater(
+            self.relay.settings.handover_seconds, self._turn, Input.DEADLINE_PASSED
+        )
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _link(self) -> None:
+        target = self._target
+        assert target is not None
+        self.log.info("client {client}: linking to {target}", client=self.peer, target=str(target.address))
+        self._set_deadline()
+        self._linking = ensureDeferred(self._link_all(target))
+        self._linking.addCallbacks(self._linked, self._not_linked, (target,), None, (target,))
+
+    async def _link_all(self, target: Target) -> None:
+        if self.links_under_way:
+            await _wait_in(self._waiting_links)
+        await self._link_channel(target, MAIN)
+        others = [ensureDeferred(self._link_channel(target, key)) for key in self.pipes if key != MAIN]
+        together = gatherResults(others, consumeErrors=True)
+        together.addErrback(lambda failure: failure.value.subFailure)  # FirstError says nothing by itself
+        await together
+        connection = target.connections[MAIN]
+        if target.version is not None and MainCap.SEAMLESS_MIGRATE in connection.caps[1]:
+            target.seamless = await connection.ask_seamless(target.version)
+
+    async def _link_channel(self, target: Target, key: ChannelKey) -> None:
+        mini, caps = self.caps[key]
+        link = make_link(*key, self.server_id, self.route.password, mini, caps)
+        connection = await dial(
+            self.relay.network, self.relay.clock, target.address, link, self.relay.settings.link_seconds
+        )
+        if target is not self._target or key not in self.pipes:
+            connection.close()
+        elif connection.mini != self.pipes[key].core.mini:
+            connection.close()
+            raise ProtocolError(LinkError.INVALID_DATA, "the target has headers of another kind")
+        else:
+            target.connections[key] = connection
+            connection.watch = lambda: self._target_lost(target)
+
+    def _linked(self, _: Any, target: Target) -> None:
+        if target is self._target:
+            self._linking = None
+            self._turn(Input.ALL_LINKED)
+
+    def _not_linked(self, failure: Failure, target: Target) -> None:
+        if target is self._target:
+            self._linking = None
+            self.log.info(
+                "client {client}: {target} cannot be linked to: {error}",
+                client=self.peer,
+                target=str(target.address),
+                error=failure.getErrorMessage(),
+            )
+            self._turn(Input.LINKING_FAILED)
+
+    def _target_lost(self, target: Target) -> None:
+        if target is self._target:
+            self._turn(Input.TARGET_LOST)
+
+    def _tell_linked(self) -> None:
+        assert self._target is not None
+        self._stop_deadline()
+        seamless = self._target.seamless
+        self._answer(main.MigrateConnectedSeamless() if seamless else main.MigrateConnected())
+
+    def _tell_failed(self) -> None:
+        self._stop_deadline()
+        self._drop_target()
+        self._answer(main.MigrateConnectError())
+
+    def _answer(self, message: Any) -> None:
+        pipe = self.pipes.get(MAIN)
+        if pipe is not None and self.main is not None:
+            self.main.answer(message)
+            pipe.flush()
+
+    def _drop_target(self) -> None:
+        target, self._target = self._target, None
+        linking, self._linking = self._linking, None
+        if linking is not None:
+            linking.cancel()
+        if target is not None:
+            for connection in target.connections.values():
+                connection.watch = None
+                connection.close()
+
+    def _switch(self) -> None:
+        """The first channel is sent over; each follows when it has left the source."""
+        self._set_deadline()
+
+    def _switch_late(self) -> None:
+        """The links came when channels had left already."""
+        self._tell_linked()
+        self._switch()
+        self._swap()
+
+    def _swap(self) -> None:
+        target = self._target
+        assert target is not None
+        for key, pipe in list(self.pipes.items()):
+            if pipe.core.stage is ChannelStage.READY and key in target.connections:
+                connection = target.connections.pop(key)
+                connection.watch = None
+                self._left.append(pipe.swap(connection))
+                if self.closed:
+                    return
+        self._look_whether_swapped()
+
+    def _look_whether_swapped(self) -> None:
+        if self._target is not None and not self._target.connections:
+            self._turn(Input.ALL_SWAPPED)
+
+    def _settle(self) -> None:
+        """Everything is at the target."""
+        assert self._target is not None
+        self._stop_deadline()
+        self.address, self._target = self._target.address, None
+        self.handovers += 1
+        self.route.moved(self.address)
+        self.log.info("client {client}: now on {server}", client=self.peer, server=str(self.address))
+        self._close_left()
+
+    def _give_up(self) -> None:
+        """It is at neither end now."""
+        self.log.info("client {client}: lost on its way", client=self.peer)
+        self.close()
+
+    def _begin_anew(self) -> None:
+        """Have the client connect to the relay afresh, which brings it to the target."""
+        assert self._target is not None
+        self.route.moved(self._target.address)
+        pipe = self.pipes[MAIN]
+        destination = self.relay.destination(pipe.client)
+        if destination is not None:
+            pipe.client.write(frame(destination, pipe.core.mini, pipe.core.server_scan.serial + 1))
+        self.close()
+
+
+def _wait_in(waiting: list[Deferred[None]]) -> Deferred[None]:
+    """Something to await, that :func:`_fire` fires."""
+    made: Deferred[None] = Deferred(lambda cancelled: waiting.remove(cancelled))
+    waiting.append(made)
+    return made
+
+
+def _fire(waiting: list[Deferred[None]]) -> None:
+    fired, waiting[:] = list(waiting), []
+    for each in fired:
+        each.callback(None)
