@@ -43,14 +43,14 @@ class SampleTests(SynchronousTestCase):
             ]
             parser = configparser.ConfigParser(interpolation=None, comment_prefixes=("#",))
             parser.read_string("\n".join(line for line in bare if line))
-            for section, _text, declared in manual.sections():
+            for section, _text, declared in manual.sections(daemon):
                 for option in declared:
                     option.kind.read(parser[section].pop(option.name))
                 self.assertEqual(dict(parser[section]), {})
 
     def test_help(self) -> None:
         """Every option and every argument of a command says what it is for."""
-        for section, text, declared in manual.sections():
+        for section, text, declared in [*manual.sections(), *manual.sections("relay")]:
             self.assertTrue(text, section)
             for option in declared:
                 self.assertTrue(option.help.endswith((".", "?")), f"[{section}] {option.name}")

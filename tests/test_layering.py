@@ -35,7 +35,8 @@ ARROWS = {
 }
 
 # Bytes in, bytes out: these know no reactor. A handover may wait for the guest, and tell errors apart.
-NO_REACTOR = ("errors", "wire", "state", "codecs", "devices", "channels", "migration")
+RELAY_CORES = ("relay.scan", "relay.channel", "relay.main", "relay.handover", "relay.routes")
+NO_REACTOR = ("errors", "wire", "state", "codecs", "devices", "channels", "migration", *RELAY_CORES)
 WITH_REACTOR = ("channels.protocol", "migration.protocol")
 MAY_WAIT = ("migration",)
 

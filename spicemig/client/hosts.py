@@ -62,6 +62,7 @@ class Network:
     reactor: Any
     ca_file: str | None = None
     connect_timeout_seconds: float = 10.0
+    oldest_tls: Any = ssl.TLSVersion.TLSv1_2
 
     def __call__(self, address: Address, secure: bool) -> IStreamClientEndpoint:
         if address.unix:
@@ -76,9 +77,12 @@ class Network:
 
     def _tls(self, address: Address):
         if address.subject:
-            return SubjectChecked(self._authorities(), address.subject)
+            return SubjectChecked(self._authorities(), address.subject, self.oldest_tls)
+        older = self.oldest_tls is ssl.TLSVersion.TLSv1_2  # which is Twisted's own limit
         return ssl.optionsForClientTLS(
-            address.host, trustRoot=ssl.trustRootFromCertificates(self._authorities())
+            address.host,
+            trustRoot=ssl.trustRootFromCertificates(self._authorities()),
+            extraCertificateOptions={} if older else {"raiseMinimumTo": self.oldest_tls},
         )
 
     def _authorities(self) -> list[ssl.Certificate]:
@@ -93,10 +97,16 @@ class Network:
 class SubjectChecked:
     """TLS to a server whose certificate has a given subject, signed by one of these authorities."""
 
-    def __init__(self, authorities: list[ssl.Certificate], subject: str) -> None:
+    def __init__(
+        self,
+        authorities: list[ssl.Certificate],
+        subject: str,
+        oldest_tls: Any = ssl.TLSVersion.TLSv1_2,
+    ) -> None:
         self._wanted = parse_subject(subject)
         self._context = SSL.Context(SSL.TLS_METHOD)
-        self._context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        newest_only = oldest_tls is ssl.TLSVersion.TLSv1_3
+        self._context.set_min_proto_version(SSL.TLS1_3_VERSION if newest_only else SSL.TLS1_2_VERSION)
         store = self._context.get_cert_store()
         assert store is not None
         for authority in authorities:

@@ -30,3 +30,15 @@ class IHost(Interface):
 
     def doctor():
         """A list of ``{"check", "ok", "detail", "hint"}``."""
+
+
+class IRelayHost(Interface):
+    """A relay, as its API sees it."""
+
+    relay = Attribute("Its spicemig.relay.relay.Relay.")
+
+    def status():
+        """What ``GET /v1/status`` answers."""
+
+    def set_ticket(ticket, expires_seconds):
+        """As :meth:`IHost.set_ticket`."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spicemig.control.cli import make_parser
-from spicemig.daemons import options
+from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
 from spicemig.daemons.options import Option
 from spicemig.guests import registry
@@ -23,15 +23,23 @@ from spicemig.wire.declare import catalogue
 from spicemig.wire.describe import describe
 
 TOP = Path(__file__).resolve().parent.parent.parent
-PAGES = ("spice-source.8", "spice-target.8", "spicemig.1", "spicemig.ini.5", "spicemig-protocol.7")
+PAGES = (
+    "spice-source.8",
+    "spice-target.8",
+    "spice-relay.8",
+    "spicemig.1",
+    "spicemig.ini.5",
+    "spicemig-protocol.7",
+)
 _MADE = re.compile(r'(?<=^\.\\" made from )(\w+)\n.*?(?=^\.\\" end$)', re.MULTILINE | re.DOTALL)
 
 
-def sections() -> Iterator[tuple[str, str, list[Option]]]:
-    """Name, text and options of every section, those of the installed guests last."""
-    for name, declared in SECTIONS.items():
+def sections(daemon: str = "source") -> Iterator[tuple[str, str, list[Option]]]:
+    """Name, text and options of every section of a daemon, those of the installed guests last."""
+    relay = daemon == "relay"
+    for name, declared in (relay_config.SECTIONS if relay else SECTIONS).items():
         yield name, _plain(declared.__doc__ or ""), list(options.options_of(declared))
-    for kind in sorted(registry.makers()):
+    for kind in () if relay else sorted(registry.makers()):
         yield kind, f"The guest of kind {kind}.", list(guest_options(kind))
 
 
@@ -45,12 +53,13 @@ def _plain(docstring: str) -> str:
 
 def sample(daemon: str) -> str:
     """A sample INI file: every option with its default, as a comment."""
+    page = "spice-relay(8)" if daemon == "relay" else "spicemig.ini(5)"
     lines = [
-        f"# Settings of spice-{daemon}; see spicemig.ini(5).",
+        f"# Settings of spice-{daemon}; see {page}.",
         "#",
         "# Every option stands here as a comment with its default. Remove the # to change one.",
     ]
-    for name, text, declared in sections():
+    for name, text, declared in sections(daemon):
         lines += ["", "", f"[{name}]", *_comment(text)]
         for each in declared:
             default = each.default_for(daemon)
@@ -86,6 +95,17 @@ def options_part() -> str:
             default = f"Default: {source or 'empty'}."
             if source != target:
                 default = f"Default: {source or 'empty'}; for spice-target {target or 'empty'}."
+            lines += [".TP", f'.BR {each.name} " ({roff(each.kind.words)})"', roff(each.help), roff(default)]
+    return "\n".join(lines) + "\n"
+
+
+def relay_options_part() -> str:
+    """All sections and options of the relay, for ``spice-relay(8)``."""
+    lines: list[str] = []
+    for name, text, declared in sections("relay"):
+        lines += [f".SS [{name}]", roff(text)]
+        for each in declared:
+            default = f"Default: {each.default_for('relay') or 'empty'}."
             lines += [".TP", f'.BR {each.name} " ({roff(each.kind.words)})"', roff(each.help), roff(default)]
     return "\n".join(lines) + "\n"
 
@@ -137,6 +157,7 @@ def messages_part() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "options": options_part,
+    "relay_options": relay_options_part,
     "commands": commands_part,
     "messages": messages_part,
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-The settings of both daemons: every section and option of the INI file.
+The settings of spice-source and spice-target: every section and option of the INI file.
 
 The samples in ``etc/`` and ``spicemig.ini(5)`` are made from the declarations
 below by :mod:`spicemig.control.manual`. What :meth:`Settings.read` returns is
@@ -28,13 +28,14 @@ SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
 COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
 
 
-def _read_channel(name: str) -> str:
-    if name not in SERVED_CHANNELS:
-        raise ValueError(f"{name!r} is not one of {', '.join(SERVED_CHANNELS)}")
+def read_channel(name: str, known: Iterable[str] = SERVED_CHANNELS) -> str:
+    """The name of a channel that is known."""
+    if name not in known:
+        raise ValueError(f"{name!r} is not one of {', '.join(known)}")
     return name
 
 
-channels = kinds.several("channel names", _read_channel, frozenset)
+channels = kinds.several("channel names", read_channel, frozenset)
 words = kinds.several("words", str)
 video_codecs = kinds.several("any of " + ", ".join(NAMES), kinds.choice(*NAMES).read)
 
@@ -107,14 +108,16 @@ class ListenSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TLSSettings:
-    """Certificates, for clients on TLS and for the other host. All files are PEM."""
+    """Certificates, for clients on TLS and for other hosts. All files are PEM."""
 
     certificate: Path | None = option(
         kinds.path, "", "This host's certificate, with those of intermediate authorities after it."
     )
     key: Path | None = option(kinds.path, "", "The private key of the certificate.")
     ca: Path | None = option(
-        kinds.path, "", "Authorities that may sign the certificate of the other host of a migration."
+        kinds.path,
+        "",
+        "Authorities that may sign certificates of other hosts: in a migration, or of a relay's servers.",
     )
     client_ca: Path | None = option(
         kinds.path,
@@ -292,11 +295,21 @@ class Settings:
 
         Raises :class:`ConfigError`, naming the first mistake.
         """
-        return _Reader(Path(file), daemon, overrides).settings()
+        return _read(Reader(Path(file), daemon, overrides))
 
 
-class _Reader:
-    """Reads one file once."""
+def _read(reader: Reader) -> Settings:
+    guest_sections = {kind: tuple(guest_options(kind)) for kind in sorted(registry.makers())}
+    sections = reader.sections(SECTIONS, guest_sections)
+    guests = {kind: reader.values(kind, declared) for kind, declared in guest_sections.items()}
+    settings = Settings(daemon=reader.daemon, file=reader.file, guest_options=guests, **sections)
+    for section, name, reason in _contradictions(settings):
+        raise reader.error(section, name, reason)
+    return settings
+
+
+class Reader:
+    """Reads one file once; raises :class:`ConfigError`."""
 
     def __init__(self, file: Path, daemon: str, overrides: Iterable[str]) -> None:
         self.file = file
@@ -306,21 +319,13 @@ class _Reader:
         for override in overrides:
             self._override(override)
 
-    def settings(self) -> Settings:
-        guest_sections = {kind: tuple(guest_options(kind)) for kind in sorted(registry.makers())}
+    def sections(self, declared: Mapping[str, type], more: Iterable[str] = ()) -> dict[str, Any]:
+        """The sections by name; there may be ``more`` in the file, which :meth:`values` reads."""
         for section in self.given:
-            if section not in SECTIONS and section not in guest_sections:
-                known = ", ".join([*SECTIONS, *guest_sections])
-                raise self._error(section, "", f"there is no such section; known are {known}")
-        sections = {
-            name: declared(**self._section(name, tuple(options_of(declared))))
-            for name, declared in SECTIONS.items()
-        }
-        guests = {kind: self._section(kind, declared) for kind, declared in guest_sections.items()}
-        settings = Settings(daemon=self.daemon, file=self.file, guest_options=guests, **sections)
-        for section, name, reason in _contradictions(settings):
-            raise self._error(section, name, reason)
-        return settings
+            if section not in declared and section not in more:
+                known = ", ".join([*declared, *more])
+                raise self.error(section, "", f"there is no such section; known are {known}")
+        return {name: kind(**self.values(name, tuple(options_of(kind)))) for name, kind in declared.items()}
 
     def _override(self, override: str) -> None:
         where, equals, value = override.partition("=")
@@ -330,27 +335,29 @@ class _Reader:
         self.given.setdefault(section, {})[name] = value.strip()
         self.overridden.add((section, name))
 
-    def _section(self, section: str, declared: tuple[Option, ...]) -> dict[str, Any]:
+    def values(self, section: str, declared: tuple[Option, ...]) -> dict[str, Any]:
+        """The options of one section, by name."""
         given = self.given.get(section, {})
         names = [each.name for each in declared]
         for name in given:
             if name not in names:
                 known = ", ".join(names) or "none"
-                raise self._error(section, name, f"there is no such option; known are {known}")
+                raise self.error(section, name, f"there is no such option; known are {known}")
         return {each.name: self._value(section, each, given.get(each.name)) for each in declared}
 
     def _value(self, section: str, declared: Option, given: str | None) -> Any:
         try:
             value = declared.kind.read(declared.default_for(self.daemon) if given is None else given)
         except ValueError as error:
-            raise self._error(section, declared.name, str(error)) from error
+            raise self.error(section, declared.name, str(error)) from error
         if isinstance(value, Path) and (section, declared.name) in self.overridden:
             value = value.absolute()
         elif isinstance(value, Path):
             value = self.file.absolute().parent / value  # relative to the file that says it
         return value
 
-    def _error(self, section: str, name: str, reason: str) -> ConfigError:
+    def error(self, section: str, name: str, reason: str) -> ConfigError:
+        """A mistake in this option, blamed on the file or the command line."""
         overridden = (section, name) in self.overridden or (
             not name and any(section == each for each, _ in self.overridden)
         )
@@ -386,30 +393,18 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         missing = "state_dir" if settings.server.state_dir is None else "control"
         yield "server", missing, "must not be empty"
     for wanted, section, name in (
-        (listen.tls, "listen", "tls"),
         (migration.listen, "migration", "listen"),
         (migration.peer, "migration", "peer"),
     ):
         if wanted and not (tls.certificate and tls.key):
             yield section, name, "needs certificate and key in [tls]"
-        if wanted and section == "migration" and not tls.ca:
+        if wanted and not tls.ca:
             yield section, name, "needs ca in [tls], to know the other host by"
-        if wanted and section == "migration" and not migration.ticket_file:
+        if wanted and not migration.ticket_file:
             yield section, name, "needs ticket_file in [migration]"
-    if bool(tls.certificate) != bool(tls.key):
-        missing = "key" if tls.certificate else "certificate"
-        yield "tls", missing, "certificate and key are only of use together"
-    for name in ("certificate", "key", "ca", "client_ca"):
-        file = getattr(tls, name)
-        if file and not file.is_file():
-            yield "tls", name, f"there is no file {file}"
-    for section, file in (("auth", settings.auth.ticket_file), ("migration", migration.ticket_file)):
-        if file and not file.is_file():
-            yield section, "ticket_file", f"there is no file {file}"
-    if not (listen.plain or listen.tls or listen.unix):
-        yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
-    if listen.secure_channels and not (listen.tls or listen.unix):
-        yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
+    yield from client_contradictions(listen, tls, settings.auth)
+    if migration.ticket_file and not migration.ticket_file.is_file():
+        yield "migration", "ticket_file", f"there is no file {migration.ticket_file}"
     if settings.daemon == "target" and not migration.listen:
         yield (
             "migration",
@@ -419,6 +414,27 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     kind = settings.guest.kind
     if kind not in settings.guest_options and (kind or settings.daemon == "source"):
         yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(settings.guest_options)}"
+
+
+def client_contradictions(
+    listen: Any, tls: TLSSettings, auth: AuthSettings
+) -> Iterator[tuple[str, str, str]]:
+    """The same, of what has to do with clients."""
+    if listen.tls and not (tls.certificate and tls.key):
+        yield "listen", "tls", "needs certificate and key in [tls]"
+    if bool(tls.certificate) != bool(tls.key):
+        missing = "key" if tls.certificate else "certificate"
+        yield "tls", missing, "certificate and key are only of use together"
+    for name in ("certificate", "key", "ca", "client_ca"):
+        file = getattr(tls, name)
+        if file and not file.is_file():
+            yield "tls", name, f"there is no file {file}"
+    if auth.ticket_file and not auth.ticket_file.is_file():
+        yield "auth", "ticket_file", f"there is no file {auth.ticket_file}"
+    if not (listen.plain or listen.tls or listen.unix):
+        yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
+    if listen.secure_channels and not (listen.tls or listen.unix):
+        yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
 
 
 def guest_options(kind: str) -> Iterator[Option]:

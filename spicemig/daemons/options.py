@@ -18,7 +18,7 @@ from uuid import UUID
 
 from twisted.internet.endpoints import serverFromString
 
-DAEMONS = ("source", "target")
+DAEMONS = ("source", "target", "relay")
 _TRUE = {"yes": True, "on": True, "true": True, "1": True}
 _FALSE = {"no": False, "off": False, "false": False, "0": False}
 
@@ -37,7 +37,7 @@ class Option:
 
     name: str
     kind: Kind
-    default: str  # as it would stand in the file; {daemon} is source or target
+    default: str  # as it would stand in the file; {daemon} is source, target or relay
     help: str
     target: str | None = None  # the default of spice-target, where it is another
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The command line that both daemons have, as twistd wants it."""
+"""The command line that all daemons have, as twistd wants it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spicemig.errors import ConfigError
 class DaemonOptions(usage.Options):
     """Reads the settings; ``self["settings"]`` has them."""
 
-    daemon = ""  # source or target
+    daemon = ""  # source, target or relay
     optParameters = [["config", "c", None, "Settings to read."]]
 
     def __init__(self) -> None:
@@ -31,9 +31,13 @@ class DaemonOptions(usage.Options):
     def postOptions(self) -> None:
         file = self["config"] or f"/etc/spicemig/{self.daemon}.ini"
         try:
-            self["settings"] = Settings.read(file, self.daemon, self.overrides)
+            self["settings"] = self.read_settings(file)
         except ConfigError as error:
             raise SystemExit(f"spice-{self.daemon}: {error}") from error
+
+    def read_settings(self, file: str) -> Any:
+        """The settings in this file and of the command line; raises :class:`ConfigError`."""
+        return Settings.read(file, self.daemon, self.overrides)
 
     def twistd(self, name: str) -> Any:
         """An option of the twistd command that this one stands in."""

@@ -9,22 +9,13 @@ each is what the other was.
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, Logger
-from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
+from twisted.internet.defer import inlineCallbacks
 from zope.interface import implementer
 
 import spicemig
@@ -37,98 +28,42 @@ from spicemig.control import api
 from spicemig.control.following import Followed
 from spicemig.control.interfaces import IHost
 from spicemig.control.resources import ControlSite
-from spicemig.daemons import systemd
+from spicemig.daemons.base import DaemonService, StartError, read_secret
 from spicemig.daemons.config import Settings
 from spicemig.daemons.doctor import checks
-from spicemig.daemons.listeners import Listeners
-from spicemig.daemons.logs import json_observer
 from spicemig.daemons.migrations import Handovers
 from spicemig.daemons.options import read_host_port
-from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.tls import Credentials
 from spicemig.devices.qxl import QXLDevice
-from spicemig.errors import ConfigError, MigrationError, SpicemigError
+from spicemig.errors import ConfigError, MigrationError
 from spicemig.guests import registry
 from spicemig.migration.epoch import EpochFile
 from spicemig.session.sessions import Sessions
 from spicemig.session.settings import SessionSettings
 
 
-class StartError(SystemExit, Exception):
-    """
-    The daemon cannot start; ends the program with status 1 and a line of text.
-
-    An ``Exception`` too, so that twistd tidies up before it ends.
-    """
-
-
 @implementer(IHost)
-class Daemon(MultiService):
+class Daemon(DaemonService):
     """
     Serves the guest of one host, or waits for one.
 
     ``stage_hook(side, stage)`` is called at every stage of a handover; for tests.
     """
 
-    log = Logger()
     stage_hook: Callable[[str, str], None] | None = None
 
     def __init__(self, settings: Settings, reactor: Any, credentials: Credentials | None = None) -> None:
-        super().__init__()
-        self.settings = settings
-        self.reactor = reactor
-        self.credentials = credentials or Credentials(settings)
-        self.listeners = Listeners(reactor)
-        self.log_file: Any = None
-        self.in_foreground = True
-        self.started_at = time.monotonic()
+        super().__init__(settings, reactor, credentials, workers=settings.display.workers)
         self.uuid = settings.server.uuid
-        self._pool = ThreadPool(0, settings.display.workers, "spicemig")
-        self._watchdog: LoopingCall | None = None
-        self._old_hangup: Any = None
-        self._failed: Exception | None = None
         self.sessions: Sessions
         self.epochs: EpochFile
         self.handovers: Handovers
 
-    @classmethod
-    def for_twistd(cls, options: DaemonOptions) -> Daemon:
-        """The daemon for a command line; wrong files end the program with status 1."""
-        from twisted.internet import reactor
-
-        try:
-            daemon = cls(options["settings"], reactor)
-        except ConfigError as error:
-            raise SystemExit(f"spice-{options.daemon}: {error}") from error
-        daemon.log_file = options.twistd("logfile")
-        daemon.in_foreground = bool(options.twistd("nodaemon"))
-        return daemon
-
-    def setServiceParent(self, parent: Any) -> None:
-        super().setServiceParent(parent)
-        if self.settings.server.log_format == "json":
-            to_stdout = self.log_file in (None, "-") and self.in_foreground
-            out = sys.stdout if to_stdout else open(self.log_file or "twistd.log", "a", encoding="utf-8")
-            parent.setComponent(ILogObserver, json_observer(out))
-
     # start and end
 
-    def startService(self) -> None:
-        super().startService()
-        try:
-            self._prepare()
-        except (ConfigError, MigrationError) as error:
-            self._not_ready(error)
-        else:
-            opened = self.listeners.open(str(self.settings.file))
-            opened.addCallback(lambda _: self._ready())
-            opened.addErrback(lambda failure: self._not_ready(_first_error(failure)))
-        if self._failed is not None:
-            raise StartError(f"spice-{self.settings.daemon}: {self._failed}")
-
     def _prepare(self) -> None:
-        """Make everything that does not need a socket."""
-        self._make_directories()
+        self._make_directory("state_dir", self.settings.server.state_dir)
+        self._make_directory("control", self.settings.server.control.parent)
         self._pool.start()
         self.epochs = EpochFile(self.settings.server.state_dir)
         self.uuid = self.uuid or self._kept_uuid()
@@ -142,17 +77,6 @@ class Daemon(MultiService):
         )
         self.handovers = Handovers(self, self.credentials, self.migration_ticket())
         self._add_listeners()
-
-    def _make_directories(self) -> None:
-        for option, directory in (
-            ("state_dir", self.settings.server.state_dir),
-            ("control", self.settings.server.control.parent),
-        ):
-            try:
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                reason = f"cannot make {directory}: {error.strerror}"
-                raise ConfigError(str(self.settings.file), "server", option, reason) from error
 
     def _kept_uuid(self) -> UUID:
         kept = self.settings.server.state_dir / "uuid"
@@ -183,9 +107,6 @@ class Daemon(MultiService):
         """A guest of this kind, with the options of its section."""
         return registry.make(kind, self.settings.guest_options.get(kind, {}), self.reactor)
 
-    def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        return deferToThreadPool(self.reactor, self._pool, function, *arguments)
-
     def _add_listeners(self) -> None:
         listen, migration = self.settings.listen, self.settings.migration
         keys = KeyPool(self._in_thread)
@@ -197,33 +118,12 @@ class Daemon(MultiService):
                 self.sessions, secure=secure, policy=policy, keys=keys, counter=counter, clock=self.reactor
             )
 
-        for description in listen.plain:
-            self.listeners.add("plain", ("listen", "plain"), description, links(secure=False))
-        for description in listen.tls:
-            self.listeners.add(
-                "tls", ("listen", "tls"), description, links(True), self.credentials.for_clients()
-            )
-        for description in listen.unix:
-            self.listeners.add("unix", ("listen", "unix"), description, links(secure=True))
+        self._listen_for_clients(links)
         for description in migration.listen:
             door = LinkFactory(self.handovers.door, secure=True, keys=keys, clock=self.reactor)
             context = self.credentials.for_sources()
             self.listeners.add("migration", ("migration", "listen"), description, door, context)
         self.listeners.add_control(str(self.settings.server.control), ControlSite(api.root(self)))
-
-    def _ready(self) -> None:
-        self._begin()
-        addresses = "; ".join(
-            f"{kind} {' '.join(found)}" for kind, found in self.listeners.addresses().items() if found
-        )
-        self.log.info("spice-{daemon} ready: {addresses}", daemon=self.settings.daemon, addresses=addresses)
-        self._old_hangup = signal.signal(signal.SIGHUP, self._hangup)
-        systemd.notify("READY=1", f"STATUS=serving, {addresses}", f"MAINPID={os.getpid()}")
-        interval = systemd.watchdog_interval_seconds()
-        if interval is not None:
-            self._watchdog = LoopingCall(systemd.notify, "WATCHDOG=1")
-            self._watchdog.clock = self.reactor
-            self._watchdog.start(interval)
 
     def _begin(self) -> None:
         """The stage in which this daemon begins: with a guest, or without."""
@@ -239,35 +139,8 @@ class Daemon(MultiService):
                 epoch=self.epochs.current.epoch,
             )
 
-    def _not_ready(self, error: Exception) -> None:
-        """Undo what was done, and have the program end."""
-        self._failed = error
-        if not isinstance(error, SpicemigError):
-            self.log.failure("spice-{daemon} cannot start", Failure(error), daemon=self.settings.daemon)
-        self.listeners.close()
-        self._end_sessions()
-        if self._pool.started:
-            self._pool.stop()
-        if self.reactor.running:
-            self.log.critical("spice-{daemon}: {error}", daemon=self.settings.daemon, error=str(error))
-            self.reactor.stop()
-
     @inlineCallbacks
-    def stopService(self) -> Any:
-        systemd.notify("STOPPING=1")
-        if self._old_hangup is not None:
-            signal.signal(signal.SIGHUP, self._old_hangup)
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        yield self._end_handovers()
-        yield self.listeners.close()
-        self._end_sessions()
-        if self._pool.started:
-            self._pool.stop()
-        yield super().stopService()
-
-    @inlineCallbacks
-    def _end_handovers(self) -> Any:
+    def _before_end(self) -> Any:
         """Cancel what is under way; what cannot be cancelled any more is waited for, within its deadlines."""
         if not hasattr(self, "handovers"):
             return
@@ -284,43 +157,20 @@ class Daemon(MultiService):
             # the guest ends with us, and the next start will not make it anew
             self.epochs.write(replace(self.epochs.current, owner=False, stage="shut down"))
 
-    def _end_sessions(self) -> None:
+    def _end(self) -> None:
         if not hasattr(self, "sessions"):
             return
         for client in list(self.sessions.clients.values()):
             client.close()
         self.sessions.release()
 
-    # what can change while it runs
-
-    def _hangup(self, *_: Any) -> None:
-        self.reactor.callFromThread(self.reload)
-
-    def reload(self) -> None:
-        """Read the ticket file again."""
-        try:
-            self.sessions.ticket = self._first_ticket()
-        except ConfigError as error:
-            self.log.error("not reloaded: {error}", error=str(error))
-        else:
-            self.log.info("ticket file read again")
-
-    def _first_ticket(self) -> Ticket | None:
-        auth = self.settings.auth
-        if auth.mode == "none":
-            return None
-        if auth.ticket_file is None:
-            return Ticket(b"")  # opens nothing until one is set
-        value = read_secret(auth.ticket_file, self.settings.file, "auth")
-        return self._ticket(value, auth.ticket_expires_seconds or None)
-
     def migration_ticket(self) -> bytes:
         """The secret that the hosts share; empty if there is none. Raises ``ConfigError``."""
         file = self.settings.migration.ticket_file
         return b"" if file is None else read_secret(file, self.settings.file, "migration")
 
-    def _ticket(self, value: bytes, expires_seconds: float | None) -> Ticket:
-        return Ticket(value, None if expires_seconds is None else self.reactor.seconds() + expires_seconds)
+    def _take_ticket(self, ticket: Ticket | None) -> None:
+        self.sessions.ticket = ticket
 
     # what the control API asks
 
@@ -392,26 +242,9 @@ class Daemon(MultiService):
         self.sessions.power_on(kind)
         return f"{kind} was started anew: nothing was left of its state on this host"
 
-    def set_ticket(self, ticket: bytes | None, expires_seconds: float | None) -> None:
-        """See :class:`IHost`."""
-        self.sessions.ticket = self._ticket(ticket or b"", expires_seconds)
-
     def doctor(self) -> list[dict[str, Any]]:
         """See :class:`IHost`."""
         return checks(self)
 
 
-def _first_error(failure: Failure) -> Exception:
-    """What went wrong, out of a ``DeferredList``."""
-    return getattr(failure.value, "subFailure", failure).value
-
-
-def read_secret(file: Path, settings_file: Path, section: str) -> bytes:
-    """The first line of a file that holds a secret; raises :class:`ConfigError`."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise ConfigError(str(settings_file), section, "ticket_file", f"{file}: {error.strerror}") from error
-    if not lines or not lines[0]:
-        raise ConfigError(str(settings_file), section, "ticket_file", f"{file} has nothing on its first line")
-    return lines[0]
+__all__ = ["Daemon", "StartError"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-TLS for both kinds of connection: clients, and the other host of a migration.
+TLS for both kinds of connection: clients, and other hosts.
 
 Everything is read when the contexts are made, so that a wrong file stops the
 start. Between hosts both sides show a certificate; names are compared by
@@ -19,7 +19,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet import ssl
 
-from spicemig.daemons.config import Settings, TLSSettings
+from spicemig.daemons.config import TLSSettings
 from spicemig.errors import ConfigError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -29,7 +29,7 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 class Credentials:
     """The files of the ``[tls]`` section, read and checked; raises :class:`ConfigError`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Any) -> None:
         self.settings: TLSSettings = settings.tls
         self._file = str(settings.file)
         self.key: Any = None

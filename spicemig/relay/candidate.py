@@ -55,23 +55,36 @@ class Candidate:
 
     async def offer(self) -> Caps:
         """What the client can be told that the server can do; fails as :func:`dial` does."""
+        found: Caps | None = None
         error: Exception | None = None
         for address in self._servers():
-            known = self.session.route.offers.get((address, self.request.channel))
             try:
-                if known is None:
-                    self._connection = await self._dial(address, hold_ticket=True)
-                    known = self._connection.link.offered
-                    assert known is not None
-                    self.session.route.offers[address, self.request.channel] = known
+                found = await self._offer_of(address)
             except CancelledError:
                 raise
             except Exception as failed:
                 error = failed
             else:
-                self._told = _offered(known)
-                return self._told
-        raise error or ProtocolError(LinkError.ERROR, "the route has no server")
+                if found[1] or not self.new:
+                    break
+                # A main channel without capabilities: a server without a guest, which it says later.
+        if found is None:
+            raise error or ProtocolError(LinkError.ERROR, "the route has no server")
+        self._told = _offered(found)
+        return self._told
+
+    async def _offer_of(self, address: Address) -> Caps:
+        offers, place = self.session.route.offers, (address, self.request.channel)
+        if place not in offers:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = await self._dial(address, hold_ticket=True)
+            offered = self._connection.link.offered
+            assert offered is not None
+            if self.new and not offered[1]:
+                return offered
+            offers[place] = offered
+        return offers[place]
 
     async def link(self) -> None:
         """The client has shown its ticket: link to the server, which raises the reason if it is not to be."""

@@ -203,7 +203,7 @@ class _ControlSocket:
 
 class Daemon(Program):
     """
-    A ``spice-source`` or ``spice-target`` of this checkout.
+    A ``spice-source``, ``spice-target`` or (see :class:`Relay`) ``spice-relay`` of this checkout.
 
     ``options`` are INI sections: ``{"listen": {"plain": ...}}``; what is not given
     is filled in so that everything works on loopback. ``kill_at`` names a stage of
@@ -247,6 +247,9 @@ class Daemon(Program):
                 "ticket_file": self.directory / "secret",
                 "public_host": "127.0.0.1",
             }
+        self._write(sections, options)
+
+    def _write(self, sections: dict[str, dict[str, Any]], options: dict[str, dict[str, Any]]) -> None:
         for section, values in options.items():
             sections.setdefault(section, {}).update(values)
         lines = []
@@ -339,6 +342,26 @@ class Daemon(Program):
             return report if report["outcome"] else None
 
         return await eventually(ended, seconds, f"the handover of {self.name} ends")
+
+
+class Relay(Daemon):
+    """A ``spice-relay`` to these servers (``spice://HOST:PORT`` and so on)."""
+
+    def __init__(self, directory: Path, *servers: str, **more: Any) -> None:
+        self.servers = servers
+        super().__init__(directory, "relay", **more)
+
+    def _write_settings(self, pair: Pair | None, ca: Path | None, options: dict[str, dict[str, Any]]) -> None:
+        sections: dict[str, dict[str, Any]] = {
+            "server": {"control": self.control},
+            "listen": {"plain": "tcp:0:interface=127.0.0.1", "unix": f"unix:{self.unix}"},
+            "auth": {"mode": "none"},
+            "relay": {"routes": " ".join(["*", *self.servers])},
+        }
+        if pair is not None:
+            sections["listen"]["tls"] = "tcp:0:interface=127.0.0.1"
+            sections["tls"] = {"certificate": pair.certificate, "key": pair.key, "ca": ca}
+        self._write(sections, options)
 
 
 class GtkClient(Program):
@@ -453,6 +476,12 @@ class PeersTestCase(TestCase):
     async def hosts(self, **options: dict[str, Any]) -> tuple[Daemon, Daemon]:
         """A source and a target, with these sections of settings."""
         return await self.daemon("source", options=options), await self.daemon("target", options=options)
+
+    async def relay(self, *servers: str, options: dict[str, dict[str, Any]] | None = None) -> Relay:
+        """A running relay to these servers."""
+        pair, ca = self.authority.sign("relay"), self.authority.ca
+        relay = Relay(_short(self), *servers, pair=pair, ca=ca, options=options)
+        return await self.program(relay).up()
 
     async def gtk(self, name: str = "gtk") -> GtkClient:
         """A spice-gtk client that is not connected yet."""

@@ -10,6 +10,13 @@ source = ServiceMaker(
     "spice-source",
 )
 
+relay = ServiceMaker(
+    "spicemig relay",
+    "spicemig.daemons.relay",
+    "Bring clients to the server that has their guest, and along when it moves.",
+    "spice-relay",
+)
+
 target = ServiceMaker(
     "spicemig target",
     "spicemig.daemons.target",

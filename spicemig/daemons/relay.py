@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""spice-relay: one address for clients, wherever their guest runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from twisted.internet import ssl
+from zope.interface import implementer
+
+import spicemig
+from spicemig.channels.keys import KeyPool
+from spicemig.channels.link import LinkPolicy
+from spicemig.channels.tickets import Ticket
+from spicemig.client.hosts import Network
+from spicemig.control import relay_api
+from spicemig.control.interfaces import IRelayHost
+from spicemig.control.resources import ControlSite
+from spicemig.daemons.base import DaemonService, read_secret
+from spicemig.daemons.program import DaemonOptions
+from spicemig.daemons.relay_config import RelayDaemonSettings
+from spicemig.relay.client import ClientFactory
+from spicemig.relay.relay import Relay, RelaySettings
+from spicemig.relay.routes import Route, Routes
+
+
+class Options(DaemonOptions):
+    """The command line of spice-relay."""
+
+    daemon = "relay"
+
+    def read_settings(self, file: str) -> RelayDaemonSettings:
+        return RelayDaemonSettings.read(file, self.overrides)
+
+
+def makeService(options: Options) -> RelayDaemon:
+    """The service that twistd starts; opens nothing yet."""
+    return RelayDaemon.for_twistd(options)
+
+
+@implementer(IRelayHost)
+class RelayDaemon(DaemonService):
+    """Brings clients to servers, and along with the guest from server to server."""
+
+    relay: Relay
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        self._make_directory("control", settings.server.control.parent)
+        self._pool.start()
+        network = Network(
+            self.reactor,
+            None if settings.tls.ca is None else str(settings.tls.ca),
+            settings.relay.link_seconds,
+            ssl.TLSVersion.TLSv1_3 if settings.tls.minimum_version == "1.3" else ssl.TLSVersion.TLSv1_2,
+        )
+        self.relay = Relay(
+            Routes(self._routes()),
+            network,
+            KeyPool(self._in_thread),
+            self.reactor,
+            RelaySettings(
+                max_clients=settings.listen.max_clients,
+                link_seconds=settings.relay.link_seconds,
+                handover_seconds=settings.relay.handover_seconds,
+            ),
+            self._first_ticket(),
+            LinkPolicy(secure_channels=settings.listen.secure_channels),
+        )
+        self._listen_for_clients(lambda secure: ClientFactory(self.relay, secure=secure))
+        self.listeners.add_control(str(settings.server.control), ControlSite(relay_api.root(self)))
+
+    def _routes(self) -> list[Route]:
+        file = self.settings.relay.ticket_file
+        password = b"" if file is None else read_secret(file, self.settings.file, "relay")
+        return [Route(line.key, line.servers, password) for line in self.settings.relay.routes]
+
+    def _end(self) -> None:
+        if hasattr(self, "relay"):
+            self.relay.close()
+
+    def _take_ticket(self, ticket: Ticket | None) -> None:
+        self.relay.ticket = ticket
+
+    def status(self) -> dict[str, Any]:
+        """See :class:`IRelayHost`."""
+        return {
+            "name": "spicemig",
+            "daemon": self.settings.daemon,
+            "version": spicemig.__version__,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self.started_at, 3),
+            "stage": "relaying",
+            "owner": False,
+            "guest": None,
+            "clients": len(self.relay.sessions),
+            "listening": self.listeners.addresses(),
+            "migration": None,
+            "routes": {
+                route.key: [str(server) for server in route.candidates()] for route in self.relay.routes
+            },
+        }
