@@ -26,6 +26,7 @@
 #include "lines.h"
 #include "lz.h"
 #include "scale.h"
+#include "scan.h"
 #include "settle.h"
 #include "tile.h"
 
@@ -768,6 +769,26 @@ static int command_case(void)
     return right;
 }
 
+static int scan_case(void)
+{
+    const int mini = (int)roll(2);
+    const size_t size = roll(200), at = roll((unsigned)size + 1), header = mini ? 6 : 18;
+    uint8_t *data = random_bytes(size), *wanted = random_bytes(SPICEMIG_SCAN_NUMBERS);
+
+    for (size_t index = 0; index < SPICEMIG_SCAN_NUMBERS; index++)
+        wanted[index] = wanted[index] < 10;
+    for (size_t index = 0; index + 4 <= size; index++)
+        if (roll(3)) /* so that sizes are small and numbers known */
+            memset(data + index, 0, 1 + roll(3));
+    const struct spicemig_scan scan = spicemig_scan_headers(data, size, at, mini, wanted);
+    const int ended = scan.at > size || size - scan.at < header;
+
+    free(data);
+    free(wanted);
+    return scan.at >= at && scan.found != ended && scan.messages * header <= scan.at - at &&
+           (scan.messages || scan.serial == 0) && !(mini && scan.serial);
+}
+
 int main(int count, char **arguments)
 {
     static const struct {
@@ -778,7 +799,7 @@ int main(int count, char **arguments)
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
                  {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case},
-                 {"log", log_case}, {"command", command_case}};
+                 {"log", log_case}, {"command", command_case}, {"scan", scan_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

@@ -17,8 +17,6 @@ from tests.twins import PUT, TwinCase, _kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "spicemig" / "_kernels"
-RASTER = ROOT / "spicemig" / "devices" / "raster"
-CODECS = ROOT / "spicemig" / "codecs"
 
 
 class TwinTests(TwinCase):
@@ -107,10 +105,9 @@ class TwinTests(TwinCase):
         """Every kernel has a twin."""
         kernels = {name for name in dir(_kernels) if not name.startswith("_")}
         twins = set()
-        for path in RASTER.glob("reference*.py"):
-            twins |= set(dir(import_module(f"spicemig.devices.raster.{path.stem}")))
-        for path in CODECS.glob("*_reference.py"):
-            twins |= set(dir(import_module(f"spicemig.codecs.{path.stem}")))
+        for path in (ROOT / "spicemig").rglob("*reference*.py"):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            twins |= set(dir(import_module(module)))
         self.assertEqual(kernels - twins, set())
 
 

@@ -43,6 +43,7 @@ def describe_session(session: Any, now: float) -> dict[str, Any]:
         "connected_seconds": round(now - session.connected_at, 3),
         "latency_ms": None,
         "handovers": session.handovers,
+        "failures": session.failures,
         "channels": len(session.pipes),
     }
 

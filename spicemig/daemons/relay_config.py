@@ -54,7 +54,7 @@ def read_server(value: str) -> Address:
 def read_routes(value: str) -> tuple[RouteLine, ...]:
     """The table of routes: a line each, what clients come by and then servers."""
     lines: dict[str, RouteLine] = {}
-    for line in value.splitlines():
+    for line in filter(str.strip, value.splitlines()):
         key, *servers = line.split()
         if key in lines:
             raise ValueError(f"there are two routes for {key}")

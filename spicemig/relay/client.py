@@ -105,6 +105,7 @@ class ClientConnection(RelayConnection):
             self._candidate = candidate = self.relay.candidate(request, self.keys())
             common, own = await candidate.offer()
         except Exception as error:
+            self._drop_candidate()
             self.link.refuse(self._refused(request, error))
         else:
             self.link.offer(own, common)
@@ -169,11 +170,14 @@ class ClientConnection(RelayConnection):
         self._leave_link_stage()
         if self._hearing is not None:
             self._hearing.cancel()
+        self._drop_candidate()
+        if self.pipe is not None:
+            self.pipe.client_lost()
+
+    def _drop_candidate(self) -> None:
         candidate, self._candidate = self._candidate, None
         if candidate is not None:
             candidate.drop()
-        if self.pipe is not None:
-            self.pipe.client_lost()
 
 
 class ClientFactory(Factory):

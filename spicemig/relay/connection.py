@@ -81,12 +81,17 @@ class RelayConnection(Protocol):
 
     def close(self) -> None:
         """Close after what was written, or soon even if it is not read."""
+        if self.close_later():
+            self.transport.loseConnection()
+
+    def close_later(self) -> bool:
+        """Leave it to the peer to close, but not for long; whether that is still to be."""
         if self.lost or self._cutting is not None or self.transport is None:
-            return
+            return False
         self._cutting = self.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.transport.unregisterProducer()  # TLS would wait for that
         self.transport.resumeProducing()  # to see it close
-        self.transport.loseConnection()
+        return True
 
     def abort(self) -> None:
         """Close now."""

@@ -123,6 +123,12 @@ class Pipe:
         self.client.close()
         self.server.close()
 
+    def leave_client(self) -> None:
+        """End the server's connection; the client was told to end its own."""
+        self._end()
+        self.client.close_later()
+        self.server.close()
+
     def _end(self) -> None:
         self.gone = True
         self.core.lost()

@@ -73,6 +73,7 @@ class RelayedSession:
             ChannelKey, tuple[bool, frozenset[int]]
         ] = {}  # the client's, with mini headers or not
         self.handovers = 0
+        self.failures = 0  # of linking to a target
         self.connected_at = relay.clock.seconds()
         self._target: Target | None = None
         self._linking: Deferred[None] | None = None
@@ -122,14 +123,14 @@ class RelayedSession:
         self.log.info("client {client}: {error}", client=self.peer, error=error)
         self.close()
 
-    def close(self) -> None:
-        """End everything."""
+    def close(self, end: Callable[[Pipe], None] = Pipe.close) -> None:
+        """End everything, and each channel in this way."""
         self.stage = Stage.LOST
         self._stop_deadline()
         self._drop_target()
         pipes, self.pipes = self.pipes, {}
         for pipe in pipes.values():
-            pipe.close()
+            end(pipe)
         self._close_left()
         self.relay.session_closed(self)
         self._tell_waiting()
@@ -301,6 +302,7 @@ class RelayedSession:
         self._answer(main.MigrateConnectedSeamless() if seamless else main.MigrateConnected())
 
     def _tell_failed(self) -> None:
+        self.failures += 1
         self._stop_deadline()
         self._drop_target()
         self._answer(main.MigrateConnectError())
@@ -368,9 +370,11 @@ class RelayedSession:
         self.route.moved(self._target.address)
         pipe = self.pipes[MAIN]
         destination = self.relay.destination(pipe.client)
-        if destination is not None:
+        if destination is None:
+            self.close()
+        else:
             pipe.client.write(frame(destination, pipe.core.mini, pipe.core.server_scan.serial + 1))
-        self.close()
+            self.close(Pipe.leave_client)
 
 
 def _wait_in(waiting: list[Deferred[None]]) -> Deferred[None]:

@@ -9,7 +9,7 @@ closed side still delivers what it had written), and can be cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -110,6 +110,8 @@ class MemoryTransport:
 
     def deliver(self) -> None:
         """Hand over what has arrived."""
+        if self.connected and self.reading and self._under_way and self.network.watcher is not None:
+            self.network.watcher(self)
         if self.connected and self.reading and self._under_way:
             data = b"".join(self._under_way)
             self._under_way.clear()
@@ -146,6 +148,7 @@ class MemoryNetwork:
         self.clock = clock
         self.latency_seconds = latency_seconds
         self.unreachable: set[str] = set()
+        self.watcher: Callable[[MemoryTransport], None] | None = None  # told before something is delivered
         self._listening: dict[tuple[str, int], Factory] = {}
         self._transports: list[MemoryTransport] = []
         self._next_port = 40000

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tests of spice-relay as a daemon: its settings, and how it starts and ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from spicemig.client.hosts import Address
+from spicemig.control.certificates import Authority
+from spicemig.control.interfaces import IRelayHost
+from spicemig.daemons.base import StartError
+from spicemig.daemons.relay import RelayDaemon
+from spicemig.daemons.relay_config import RelayDaemonSettings, RouteLine, read_routes, read_server
+from spicemig.errors import ConfigError
+from spicemig.relay.routes import Route, Routes
+
+A = Address("a", 5900)
+B = Address("b", 5900)
+
+
+class RouteTests(SynchronousTestCase):
+    """Which server a client is brought to."""
+
+    def test_narrowest(self) -> None:
+        """The first key that has a route is taken; * is for all others."""
+        desk, port, rest = (Route(key, (A,)) for key in ("desk.example", "5910", "*"))
+        routes = Routes([rest, port, desk])
+        self.assertIs(routes.find("desk.example", "5910"), desk)
+        self.assertIs(routes.find("other.example", "5910"), port)
+        self.assertIs(routes.find("/run/viewer.sock"), rest)
+        self.assertIsNone(Routes([port]).find("5911"))
+
+    def test_moved(self) -> None:
+        """Where the guest was last seen is tried first, whether the settings know it or not."""
+        route = Route("*", (A, B))
+        self.assertEqual(route.candidates(), [A, B])
+        route.moved(B)
+        self.assertEqual(route.candidates(), [B, A])
+        route.moved(Address("c", 5900))
+        self.assertEqual(route.candidates(), [Address("c", 5900), A, B])
+
+    def test_secret(self) -> None:
+        """A route's password is not shown."""
+        self.assertNotIn("sesame", repr(Route("*", (A,), b"sesame")))
+
+
+class TableTests(SynchronousTestCase):
+    """The table of routes as it is written."""
+
+    def test_servers(self) -> None:
+        """Three kinds of address."""
+        for text, address in (
+            ("spice://a.example:5900", Address("a.example", 5900)),
+            ("spice+tls://[2001:db8::1]:5901", Address("2001:db8::1", tls_port=5901)),
+            ("spice+unix:///run/a.sock", Address(unix="/run/a.sock")),
+            ("spice+tls://a:1?tlsSubject=O=Ex%20ample,CN=b", Address("a", 0, 1, "O=Ex ample,CN=b")),
+        ):
+            self.assertEqual(read_server(text), address)
+
+    def test_lines(self) -> None:
+        """A line for each guest; names of hosts are the same in capitals, paths are not."""
+        self.assertEqual(
+            read_routes(
+                "\n* spice://a:5900 spice://b:5900\nDesk.Example spice://a:5900\n/R/s spice://b:5900"
+            ),
+            (RouteLine("*", (A, B)), RouteLine("desk.example", (A,)), RouteLine("/R/s", (B,))),
+        )
+
+    def test_mistakes(self) -> None:
+        """What makes no sense is refused with the reason."""
+        for text, reason in (
+            ("*", "nowhere"),
+            ("* a:5900", "is not spice://"),
+            ("* spice://a", "is not spice://"),
+            ("* spice://a:99999", "is not spice://"),
+            ("* spice+unix://a", "is not spice://"),
+            ("* spice://a:5900?tlsSubject=x", "only spice+tls"),
+            ("* spice+tls://a:5900?port=x", "only spice+tls"),
+            ("* spice://a:5900\n* spice://b:5900", "two routes"),
+        ):
+            with self.assertRaises(ValueError, msg=text) as caught:
+                read_routes(text)
+            self.assertIn(reason, str(caught.exception))
+
+
+class DaemonTests(SynchronousTestCase):
+    """The daemon on a reactor that opens nothing."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.reactor = MemoryReactorClock()
+        authority = Authority(self.directory)
+        authority.issue("relay", "relay.example")
+        (self.directory / "ticket").write_text("of clients\n")
+
+    def settings(self, text: str = "", *overrides: str) -> RelayDaemonSettings:
+        file = self.directory / "relay.ini"
+        file.write_text("[server]\ncontrol = run/control.sock\n" + text)
+        return RelayDaemonSettings.read(file, overrides)
+
+    def daemon(self, text: str = "") -> RelayDaemon:
+        """A daemon that was started."""
+        made = RelayDaemon(self.settings(text), self.reactor)
+        made.startService()
+        self.addCleanup(lambda: made.running and self.successResultOf(made.stopService()))
+        return made
+
+    def test_nothing(self) -> None:
+        """An empty file starts a relay on this machine only, to a server on this machine, with tickets."""
+        daemon = self.daemon()
+        verifyObject(IRelayHost, daemon)
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5910])
+        status = daemon.status()
+        self.assertEqual((status["daemon"], status["clients"]), ("relay", 0))
+        self.assertEqual(status["routes"], {"*": ["127.0.0.1:5900"]})
+        self.assertFalse(daemon.relay.authenticate(b"", 0.0))
+
+    def test_everything(self) -> None:
+        """All ways for clients, and tickets of both sides."""
+        daemon = self.daemon(
+            "[listen]\nplain = tcp:1\ntls = tcp:2\nunix = unix:run/viewer.sock\nmax_clients = 7\n"
+            "[tls]\ncertificate = relay.pem\nkey = relay.key\nca = ca.pem\n[auth]\nticket_file = ticket\n"
+            "[relay]\nroutes = * spice+tls://a:5901\nticket_file = ticket\nlink_seconds = 3\n"
+        )
+        self.assertEqual(sorted(server[0] for server in self.reactor.tcpServers), [1, 2])
+        (route,) = daemon.relay.routes
+        self.assertEqual((route.password, route.servers), (b"of clients", (Address("a", tls_port=5901),)))
+        self.assertTrue(daemon.relay.authenticate(b"of clients", 0.0))
+        self.assertEqual(daemon.relay.settings.max_clients, 7)
+
+    def test_ticket(self) -> None:
+        """A ticket can be set, and is read again on SIGHUP."""
+        daemon = self.daemon("[auth]\nticket_file = ticket\n")
+        daemon.set_ticket(b"other", None)
+        self.assertTrue(daemon.relay.authenticate(b"other", 0.0))
+        daemon.reload()
+        self.assertFalse(daemon.relay.authenticate(b"other", 0.0))
+        self.assertTrue(daemon.relay.authenticate(b"of clients", 0.0))
+
+    def test_mistakes(self) -> None:
+        """Mistakes are found before anything is opened."""
+        for text, section, option in (
+            ("[relay]\nroutes =\n", "relay", "routes"),
+            ("[relay]\nroutes = * spice+tls://a:5901\n", "relay", "routes"),
+            ("[relay]\nticket_file = nothing\n", "relay", "ticket_file"),
+            ("[listen]\ntls = tcp:1\n", "listen", "tls"),
+            ("[guest]\nkind = demo\n", "guest", ""),
+            ("[auth]\nticket_file = nothing\n", "auth", "ticket_file"),
+        ):
+            error = self.assertRaises(ConfigError, self.settings, text)
+            self.assertEqual((error.section, error.option), (section, option))
+
+    def test_empty_secret(self) -> None:
+        """A file without a ticket stops the start."""
+        (self.directory / "empty").write_text("")
+        error = self.assertRaises(StartError, self.daemon, "[relay]\nticket_file = empty\n")
+        self.assertIn("nothing on its first line", str(error))
