@@ -332,8 +332,10 @@ class WindowTests(SynchronousTestCase):
         """With an open window, what is owed is asked for as soon as what waits before it can go."""
         peer = ready()
         self.patch(display_pipe, "MAX_WAITING_DRAWABLES", 2)
+        peer.core.transport_paused = True
         peer.core.mark()
         peer.core.drawables(self.fills(3))
+        peer.core.transport_paused = False
         self.assertEqual(list(peer.core.take_owed()), [0])
         self.assertEqual(peer.work(), [display.Mark()])
 
@@ -353,7 +355,7 @@ class EncodingTests(SynchronousTestCase):
     def test_order(self):
         """Messages leave in the order of drawing, whichever job is done first."""
         peer = ready()
-        large = [image(100, 100, colour) for colour in (1, 2, 3)]
+        large = [image(400, 400, colour) for colour in (1, 2, 3)]
         peer.core.drawables(
             Batch.of(
                 [copy(large[0]), copy(large[1], left=200), fill(0, 400, 5, 405), copy(large[2], left=400)]
@@ -370,7 +372,7 @@ class EncodingTests(SynchronousTestCase):
 
     def test_once_for_all(self):
         """What one client had encoded, another one is sent at once."""
-        batch = Batch.of([copy(image(100, 100))])
+        batch = Batch.of([copy(image(400, 400))])
         first, second = ready(), ready()
         for peer in (first, second):
             peer.core.drawables(batch)
@@ -560,5 +562,5 @@ class BoundsTests(SynchronousTestCase):
         """Only some of the waiting images are encoded before their turn."""
         peer = ready()
         self.patch(display_encoding, "LOOKAHEAD", 2)
-        peer.core.drawables(Batch.of([copy(image(100, 100), left=x * 5) for x in range(5)]))
+        peer.core.drawables(Batch.of([copy(image(400, 400), left=x * 5) for x in range(5)]))
         self.assertEqual(len(peer.core.jobs()), 2)

@@ -4,32 +4,16 @@
 
 #include <string.h>
 
-#define HEADER_BYTES 32
-#define RELOCATION_BYTES 8
+#include "records.h"
+
 #define BASE_BYTES 21 /* of a body: surface id, box, type of clip */
+#define PLACE_OFFSET 8 /* of surface id and box in a record */
 #define RECT_BYTES 16
 #define POINTER_BYTES 4
-#define EFFECT_OPAQUE 1
 #define CLIP_RECTS 1
 
-enum numbers {
-    COPY_BITS = 104,
-    FILL = 302,
-    OPAQUE = 303,
-    COPY = 304,
-    BLEND = 305,
-    BLACKNESS = 306,
-    WHITENESS = 307,
-    INVERS = 308,
-    TRANSPARENT = 312,
-    ALPHA_BLEND = 313
-};
-
-/* Records are little-endian wherever they are made. */
-static uint32_t word(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
+/* the drawings that are not in records.h */
+enum more_drawings { DRAW_TRANSPARENT = 312, DRAW_ALPHA_BLEND = 313 };
 
 static int is_inside(const struct spicemig_row *inner, const struct spicemig_row *outer)
 {
@@ -41,7 +25,7 @@ static int reads(const struct spicemig_row *row, uint32_t surface)
 {
     if (row->flags & SPICEMIG_READS_ANY)
         return 1;
-    for (size_t index = 0; index < row->reads_count && index < SPICEMIG_READS; index++)
+    for (size_t index = 0; index < row->reads_count && index < SPICEMIG_ROW_READS; index++)
         if (row->reads[index] == surface)
             return 1;
     return 0;
@@ -70,30 +54,28 @@ size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig
 
 int spicemig_drawable_read(const uint8_t *records, size_t bytes, size_t offset, struct spicemig_drawable *read)
 {
-    if (offset > bytes || bytes - offset < HEADER_BYTES)
+    struct spicemig_record record;
+
+    if (!spicemig_record_at(records, bytes, offset, &record) || record.body_bytes < BASE_BYTES)
         return 0;
-    const uint8_t *const at = read->record = records + offset;
-    read->size = word(at);
-    read->number = (uint16_t)(at[4] | at[5] << 8);
-    read->effect = at[6];
-    read->relocations = at[7];
-    read->surface = word(at + 8);
-    read->top = (int32_t)word(at + 12);
-    read->left = (int32_t)word(at + 16);
-    read->bottom = (int32_t)word(at + 20);
-    read->right = (int32_t)word(at + 24);
-    const size_t head = HEADER_BYTES + (size_t)read->relocations * RELOCATION_BYTES;
-    if (read->size > bytes - offset || read->size < head + BASE_BYTES)
-        return 0;
-    read->body = at + head;
-    read->body_bytes = read->size - head;
+    read->record = records + offset;
+    read->number = record.number;
+    read->effect = record.effect;
+    read->relocations = record.relocations;
+    read->surface = record.surface;
+    read->top = record.box.top;
+    read->left = record.box.left;
+    read->bottom = record.box.bottom;
+    read->right = record.box.right;
+    read->body = record.body;
+    read->body_bytes = record.body_bytes;
     const unsigned clip = read->body[BASE_BYTES - 1];
     read->clipped = clip != 0;
     read->behind_base = BASE_BYTES;
     if (clip == CLIP_RECTS) {
         if (read->body_bytes < BASE_BYTES + 4)
             return 0;
-        const size_t rects = word(read->body + BASE_BYTES);
+        const size_t rects = spicemig_u32_at(read->body + BASE_BYTES);
         if (rects > (read->body_bytes - BASE_BYTES - 4) / RECT_BYTES)
             return 0;
         read->behind_base += 4 + rects * RECT_BYTES;
@@ -110,24 +92,25 @@ int spicemig_drawable_read(const uint8_t *records, size_t bytes, size_t offset, 
 void spicemig_drawable_relocation(const struct spicemig_drawable *drawable, size_t which, uint32_t *pointer,
                                   uint32_t *image)
 {
-    const uint8_t *const at = drawable->record + HEADER_BYTES + which * RELOCATION_BYTES;
+    const uint8_t *const at =
+        drawable->record + SPICEMIG_RECORD_HEADER_BYTES + which * SPICEMIG_RELOCATION_BYTES;
 
-    *pointer = word(at);
-    *image = word(at + 4);
+    *pointer = spicemig_u32_at(at);
+    *image = spicemig_u32_at(at + 4);
 }
 
 void spicemig_drawable_row(const struct spicemig_drawable *drawable, struct spicemig_row *row)
 {
     memset(row, 0, sizeof *row);
     row->flags = SPICEMIG_DRAWS;
-    if (drawable->effect == EFFECT_OPAQUE && !drawable->clipped)
+    if (drawable->effect == SPICEMIG_EFFECT_OPAQUE && !drawable->clipped)
         row->flags |= SPICEMIG_COVERS;
     row->surface = drawable->surface;
     row->top = drawable->top;
     row->left = drawable->left;
     row->bottom = drawable->bottom;
     row->right = drawable->right;
-    if (drawable->number == COPY_BITS)
+    if (drawable->number == SPICEMIG_COPY_BITS)
         spicemig_row_reads(row, drawable->surface);
 }
 
@@ -138,7 +121,7 @@ void spicemig_row_reads(struct spicemig_row *row, uint32_t surface)
     for (size_t index = 0; index < row->reads_count; index++)
         if (row->reads[index] == surface)
             return;
-    if (row->reads_count == SPICEMIG_READS)
+    if (row->reads_count == SPICEMIG_ROW_READS)
         row->flags |= SPICEMIG_READS_ANY;
     else
         row->reads[row->reads_count++] = surface;
@@ -148,12 +131,12 @@ void spicemig_row_reads(struct spicemig_row *row, uint32_t surface)
 static size_t source_offset(const struct spicemig_drawable *drawable)
 {
     switch (drawable->number) {
-    case OPAQUE:
-    case COPY:
-    case BLEND:
-    case TRANSPARENT:
+    case SPICEMIG_DRAW_OPAQUE:
+    case SPICEMIG_DRAW_COPY:
+    case SPICEMIG_DRAW_BLEND:
+    case DRAW_TRANSPARENT:
         return drawable->behind_base;
-    case ALPHA_BLEND:
+    case DRAW_ALPHA_BLEND:
         return drawable->behind_base + 2;
     default:
         return 0;
@@ -166,16 +149,16 @@ enum spicemig_kind spicemig_drawable_kind(const struct spicemig_drawable *drawab
     uint8_t place[BASE_BYTES - 1];
 
     /* what is culled must be what is drawn */
-    memcpy(place, drawable->record + 8, sizeof place);
+    memcpy(place, drawable->record + PLACE_OFFSET, sizeof place);
     if (memcmp(place, drawable->body, sizeof place) != 0 || drawable->body[BASE_BYTES - 1] > CLIP_RECTS)
         return SPICEMIG_UNUSUAL;
     if (drawable->relocations == 0)
         switch (drawable->number) {
-        case COPY_BITS:
-        case FILL:
-        case BLACKNESS:
-        case WHITENESS:
-        case INVERS:
+        case SPICEMIG_COPY_BITS:
+        case SPICEMIG_DRAW_FILL:
+        case SPICEMIG_DRAW_BLACKNESS:
+        case SPICEMIG_DRAW_WHITENESS:
+        case SPICEMIG_DRAW_INVERS:
             return SPICEMIG_NO_IMAGE;
         default:
             return SPICEMIG_UNUSUAL;
@@ -191,8 +174,8 @@ enum spicemig_kind spicemig_drawable_kind(const struct spicemig_drawable *drawab
 int spicemig_drawable_inside(const struct spicemig_drawable *drawable, uint32_t width, uint32_t height)
 {
     const uint8_t *const area = drawable->body + source_offset(drawable) + POINTER_BYTES;
-    const int32_t top = (int32_t)word(area), left = (int32_t)word(area + 4);
-    const int32_t bottom = (int32_t)word(area + 8), right = (int32_t)word(area + 12);
+    const int32_t top = spicemig_i32_at(area), left = spicemig_i32_at(area + 4);
+    const int32_t bottom = spicemig_i32_at(area + 8), right = spicemig_i32_at(area + 12);
 
     return 0 <= top && top < bottom && (uint32_t)bottom <= height && 0 <= left && left < right &&
            (uint32_t)right <= width;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPICEMIG_READS 4 /* surfaces that a row can name */
+#define SPICEMIG_ROW_READS 4 /* surfaces that a row can name */
 
 /* What a row of a pipe is. */
 enum spicemig_row_flags {
@@ -23,7 +23,7 @@ struct spicemig_row {
     uint8_t flags, reads_count, unused[2];
     uint32_t surface;
     int32_t top, left, bottom, right;
-    uint32_t reads[SPICEMIG_READS];
+    uint32_t reads[SPICEMIG_ROW_READS];
 };
 
 /*
@@ -37,7 +37,6 @@ size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig
 
 /* A record of a batch (devices/drawables.py); pointers lead into the records. */
 struct spicemig_drawable {
-    uint32_t size; /* of the whole record */
     uint16_t number;
     uint8_t effect, relocations;
     uint32_t surface;

@@ -183,6 +183,8 @@ static PyMethodDef methods[] = {
     {"glz_drop", spicemig_edge_glz_drop, METH_VARARGS, spicemig_glz_drop_doc},
     {"glz_decode", spicemig_edge_glz_decode, METH_VARARGS, spicemig_glz_decode_doc},
     {"gradual_score", spicemig_edge_gradual_score, METH_VARARGS, spicemig_gradual_score_doc},
+    {"pack_batch", spicemig_edge_pack_batch, METH_VARARGS, spicemig_pack_batch_doc},
+    {"pack_entries", spicemig_edge_pack_entries, METH_VARARGS, spicemig_pack_entries_doc},
     {"covered", spicemig_edge_covered, METH_VARARGS, spicemig_covered_doc},
     {"scan_headers", spicemig_edge_scan_headers, METH_VARARGS, spicemig_scan_headers_doc},
     {NULL, NULL, 0, NULL},

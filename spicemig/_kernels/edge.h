@@ -173,6 +173,11 @@ extern const char spicemig_glz_decode_doc[];
  */
 struct spicemig_glz_window *spicemig_edge_glz_claim(PyObject *capsule);
 void spicemig_edge_glz_release(PyObject *capsule);
+/* edge_batches.c */
+PyObject *spicemig_edge_pack_batch(PyObject *module, PyObject *args);
+extern const char spicemig_pack_batch_doc[];
+PyObject *spicemig_edge_pack_entries(PyObject *module, PyObject *args);
+extern const char spicemig_pack_entries_doc[];
 
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);

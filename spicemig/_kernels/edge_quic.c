@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "edge_packing.h"
 #include "quic.h"
 
 struct rows {
@@ -68,6 +69,14 @@ static int encoded(const uint8_t *src, struct rows rows, int top_down, uint8_t *
 exit:
     free(coder);
     return *out != NULL && coder != NULL;
+}
+
+int spicemig_quic_whole(const uint8_t *src, size_t stride, size_t width, size_t height, unsigned type,
+                        int top_down, uint8_t **out, size_t *filled)
+{
+    const struct rows rows = {(long long)stride, (long long)width, (long long)height, type};
+
+    return encoded(src, rows, top_down, out, filled);
 }
 
 PyObject *spicemig_edge_quic_encode(PyObject *Py_UNUSED(module), PyObject *args)

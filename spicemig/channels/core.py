@@ -44,6 +44,8 @@ BODY_MAX_BYTES = 4096  # of a message from a client; channels with larger ones s
 PENDING_MAX_BYTES = 2 * 1024 * 1024  # to be written; what a freeze still sends off is less
 MIGRATE_DATA_MAX_BYTES = 16 * 1024 * 1024  # of a block that an arriving client brings
 
+MANY_MESSAGES = 1 << 20  # may be sent at once where nobody counts
+
 NANOSECONDS = 1_000_000_000
 MIGRATE_FLAGS = MigrateFlags.NEED_FLUSH | MigrateFlags.NEED_DATA_TRANSFER
 
@@ -374,14 +376,20 @@ class ChannelCore:
             self._count()
             self._put(frame_body(number, parts, self.mini, self.common.serial_sent))
 
+    def send_packed(self, messages: int, parts: list[Any]) -> None:
+        """:meth:`send_body` for some messages that are framed already, with the serials that follow."""
+        if self.stage not in _SILENT:
+            self._count(messages)
+            self._put(parts)
+
     def _queue(self, message: Any) -> None:
         self._count()
         self._put(frame(message, self.mini, self.common.serial_sent))
 
-    def _count(self) -> None:
-        self.common.serial_sent += 1
+    def _count(self, messages: int = 1) -> None:
+        self.common.serial_sent += messages
         if self.uses_acks:
-            self.common.unacknowledged += 1
+            self.common.unacknowledged += messages
 
     def _put(self, buffers: list[Any]) -> None:
         self._out += buffers
@@ -448,6 +456,13 @@ class ChannelCore:
         if self.flow is not None and self.stage is LeavingStage.SETTLED and not self.flow.open:
             return False
         return not self.uses_acks or self.common.unacknowledged <= 2 * self.common.ack_window
+
+    @property
+    def window_room(self) -> int:
+        """How many messages may be drawn before the window is closed, while it is open."""
+        if not self.uses_acks:
+            return MANY_MESSAGES
+        return max(0, 2 * self.common.ack_window - self.common.unacknowledged + 1)
 
     def window_opened(self) -> None:
         """Hook: drawing that waited may be sent."""

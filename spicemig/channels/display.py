@@ -9,11 +9,12 @@ Source: spice.proto, DisplayChannel; spice-server 0.15.1, dcc.cpp, dcc-send.cpp 
 migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
 from spicemig.channels.bandwidth import Bandwidth
 from spicemig.channels.core import ChannelCore, LeavingStage, receives
+from spicemig.channels.display_batches import BatchPacker
 from spicemig.channels.display_encoding import ImageEncoders, Job
 from spicemig.channels.display_images import ImagePacker
 from spicemig.channels.display_line import EXACT_AFTER_SECONDS, DisplayLine
@@ -67,6 +68,7 @@ from spicemig.wire.enums import (
 from spicemig.wire.messages import display
 
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
+ROUND_BYTES = 1024 * 1024  # packed before the transport is asked whether it takes more
 PIXEL_BYTES = 4  # of any surface
 PRIMARY = 0  # the id of the surface that is the screen
 BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
@@ -185,6 +187,14 @@ class DisplayCore(ChannelCore):
             lossy=self.line.jpeg,
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
+        self.packer = BatchPacker(
+            self.glz_dictionary,
+            self.line,
+            self.channel_id,
+            mini=self.mini,
+            client_lz4=self.images.client_lz4,
+            sent=self.images.sent,
+        )
         self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.line, self.channel_id)
         self.streams = DisplayStreams(
             self.pipe, self.send, self.caps, settings.streaming, settings.video_codecs
@@ -222,6 +232,7 @@ class DisplayCore(ChannelCore):
         self._surfaces[surface.id] = SurfaceAtClient(
             id=surface.id, width=surface.width, height=surface.height, format=surface.format
         )
+        self.packer.tell_surfaces(self._surfaces.values())
         message = display.SurfaceCreate(
             surface_id=surface.id,
             width=surface.width,
@@ -234,6 +245,7 @@ class DisplayCore(ChannelCore):
     def surface_destroyed(self, surface_id: int) -> None:
         """The surface goes, with what nobody has read from it."""
         if self._surfaces.pop(surface_id, None) is not None:
+            self.packer.tell_surfaces(self._surfaces.values())
             self.streams.surface_destroyed(surface_id)
             self.pipe.destroy(surface_id)
             self.pipe.command(Command(display.SurfaceDestroy(surface_id=surface_id), surface_id, ends=True))
@@ -247,29 +259,57 @@ class DisplayCore(ChannelCore):
         if DisplayCap.MONITORS_CONFIG in self.caps:
             self.pipe.replace(config)
 
-    def drawables(self, batch: Iterable[Any]) -> None:
+    def drawables(self, batch: Any) -> None:
         """
         Draw a batch. What is on a surface that the client was not told of is left
         out; what cannot be sent as it is will be repainted.
         """
+        at = 0
+        self._pump()
+        while at < len(batch):
+            if self._goes_directly():
+                at = self._send_directly(batch, at)
+                if at == len(batch):
+                    return
+            self._draw(batch[at])
+            at += 1
+            self._pump()
+
+    def _draw(self, drawable: Any) -> None:
+        """A drawable of the device that must be looked at, or wait."""
         surfaces = self._surfaces
-        composite = DisplayCap.COMPOSITE in self.caps
-        for drawable in batch:
-            if drawable.surface not in surfaces:
-                continue
-            frame = self.streams.frame(drawable) if self.streams.watching else None
-            if frame is not None:
-                self.pipe.draw_frame(frame)
-                continue
-            waiting = Waiting.of(drawable)
-            if (
-                waiting.sound
-                and waiting.reads <= surfaces.keys()
-                and is_drawn_alike(drawable, surfaces, composite=composite)
-            ):
-                self.pipe.draw(waiting)
-            else:
-                self.pipe.owe(waiting)
+        if drawable.surface not in surfaces:
+            return
+        frame = self.streams.frame(drawable) if self.streams.watching else None
+        if frame is not None:
+            self.pipe.draw_frame(frame)
+            return
+        waiting = Waiting.of(drawable)
+        if (
+            waiting.sound
+            and waiting.reads <= surfaces.keys()
+            and is_drawn_alike(drawable, surfaces, composite=DisplayCap.COMPOSITE in self.caps)
+        ):
+            self.pipe.draw(waiting)
+        else:
+            self.pipe.owe(waiting)
+
+    def _plain(self) -> bool:
+        """Whether drawings need not be looked at one by one before they are sent."""
+        return self.unbounded and not self.streams.active
+
+    def _goes_directly(self) -> bool:
+        """Whether such drawings need not wait either."""
+        return self.idle and self._plain() and self._may_draw()
+
+    def _send_directly(self, batch: Any, start: int) -> int:
+        """Send drawings from this one on; returns the first one that was not sent or left out."""
+        self.packer.stream_pixels = self.streams.frame_pixels
+        packed = self.packer.batch(batch, start, self.compression, self.common.serial_sent, self.room)
+        self.send_packed(packed.messages, packed.parts)
+        self.mark_flow(last=False)
+        self.pipe.dropped += packed.dropped
+        return packed.next
 
     def repaint(self, surface: Any, rects: Collection[Rect] | None = None) -> None:
         """Send a surface's pixels as they are now: these parts of it, or all of it."""
@@ -379,13 +419,37 @@ class DisplayCore(ChannelCore):
         return True
 
     def _may_draw(self) -> bool:
-        return self.stage in SPEAKING and self.window_open and bool(self.state.initialised)
+        return (
+            self.stage in SPEAKING
+            and self.window_open
+            and bool(self.state.initialised)
+            and self.pending_bytes < ROUND_BYTES
+        )
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """How many messages, and about how many bytes, may be drawn now."""
+        ways = self.flow.window - self.flow.on_the_way if self.flow is not None else ROUND_BYTES
+        return self.window_room, min(ways, ROUND_BYTES - self.pending_bytes)
 
     def _pump(self) -> None:
-        while self.pipe.entries and self._may_draw():
-            if not self._ready(self.pipe.entries[0]):
+        entries = self.pipe.entries
+        while entries and self._may_draw():
+            if type(entries[0]) is Waiting and self._plain() and self._send_entries():
+                continue
+            if not self._ready(entries[0]):
                 return
             self._send_next()
+            entries = self.pipe.entries
+
+    def _send_entries(self) -> int:
+        """Send what stands first in the pipe and needs no look; how many that were."""
+        entries = self.pipe.entries
+        packed = self.packer.entries(entries, Waiting, self.compression, self.common.serial_sent, self.room)
+        self.pipe.sent(packed.next)
+        self.send_packed(packed.messages, packed.parts)
+        self.mark_flow(last=False)
+        return packed.next
 
     def _ready(self, entry: Entry, *, at_once: bool = False) -> bool:
         if isinstance(entry, Command):
@@ -489,6 +553,7 @@ class DisplayCore(ChannelCore):
         """See :class:`ChannelCore`; what the source owed is owed here."""
         state = self.state
         self._surfaces = {surface.id: surface for surface in state.surfaces}
+        self.packer.tell_surfaces(self._surfaces.values())
         self.palettes = self.images.palettes = PaletteCache(state.palettes)
         for regions, parts in ((state.owed, self.pipe.owed), (state.lossy, self.line.lossy.parts)):
             for region in regions:

@@ -21,5 +21,3 @@ def kernel(twin: Any) -> Any:
 
 
 covered = kernel(display_reference.covered)
-
-__all__ = ["covered", "native"]

@@ -284,6 +284,14 @@ class DisplayPipe:
             self._uncount(entry)
         return entry
 
+    def sent(self, count: int) -> None:
+        """The first so many entries, all drawables, are gone."""
+        for entry in self.entries[:count]:
+            assert isinstance(entry, Waiting)
+            self._uncount(entry)
+        del self.entries[:count]
+        del self._rows[: count * ROW.size]
+
     def _put(self, entry: Entry) -> None:
         self.entries.append(entry)
         self._rows += entry.row

@@ -26,7 +26,7 @@ from spicemig.channels.regions import MAX_RECTS, around, holds, less, meet
 from spicemig.channels.regions import pixels_of as area_of
 from spicemig.channels.stream_rate import NO_DECODER_DROPS, START_BIT_RATE, StreamRate
 from spicemig.channels.stream_state import MAX_STREAMS, StreamAtClient
-from spicemig.channels.video_detection import Place, VideoDetector
+from spicemig.channels.video_detection import MIN_PIXELS, Place, VideoDetector
 from spicemig.channels.video_stream import (
     MAX_SCORE,
     Frame,
@@ -104,6 +104,13 @@ class DisplayStreams:
     def watching(self) -> bool:
         """Whether a drawable may turn out to be a frame."""
         return self.codec is not None or bool(self._streams)
+
+    @property
+    def frame_pixels(self) -> int:
+        """How many pixels an image has at least that may turn out to be a frame; 0: none can."""
+        if not self.watching:
+            return 0
+        return MIN_PIXELS if self._detector.natural_only else 1
 
     def tell_time(self, now: float, mm_now: int) -> None:
         """What time it is, and what the multimedia clock shows."""

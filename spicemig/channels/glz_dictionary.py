@@ -140,6 +140,10 @@ class GlzDictionary:
                 return InDictionary(ImageType.ZLIB_GLZ_RGB, [packed], len(packed), False, head, image_id)
         return InDictionary(ImageType.GLZ_RGB, parts, size, False, image_id=image_id)
 
+    def free_for(self, channel_id: int) -> bool:
+        """Whether what this channel encodes now can be sent next, and without telling the client to wait."""
+        return not self.busy and not self._unsent and self._sent.keys() <= {channel_id}
+
     def turn_of(self, image: InDictionary) -> bool:
         """Whether an image is the next to be sent, by any channel."""
         return next(iter(self._unsent), None) == image.image_id

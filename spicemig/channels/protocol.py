@@ -192,8 +192,7 @@ class ChannelProtocol(Protocol):
         if self._closed:
             return
         if not self.core.transport_paused:
-            data = self.core.data_to_send()
-            if data:
+            while not self.core.transport_paused and (data := self.core.data_to_send()):
                 self.transport.write(b"".join(data))  # transports take no other buffers
         elif self.core.choked:
             self.log.info(

@@ -126,11 +126,19 @@ def is_natural(pixels: Pixels) -> bool:
     Whether the colours of an image change gradually, as those of a photograph, or not,
     as in text and drawings: as spice-server 0.15.1 finds it, dcc.cpp.
     """
-    if pixels.format not in _GRADUAL_FORMATS or pixels.width < 2 or pixels.height < 2:
+    below = natural_threshold(pixels.format)
+    if below is None or pixels.width < 2 or pixels.height < 2:
         return False
     size = pixels.width, pixels.height
     score, pairs = gradual_score(pixels.data, pixels.stride, *size, BITS_PER_PIXEL[pixels.format] // 8)
-    return bool(score < pairs * (NATURAL_BELOW_555 if pixels.format == BitmapFormat.BIT16 else NATURAL_BELOW))
+    return bool(score < pairs * below)
+
+
+def natural_threshold(format: int) -> float | None:
+    """Below which score for a pair of pixels an image of this format is natural; None: it never is."""
+    if format not in _GRADUAL_FORMATS:
+        return None
+    return NATURAL_BELOW_555 if format == BitmapFormat.BIT16 else NATURAL_BELOW
 
 
 def image_is_natural(image: Any) -> bool:
@@ -182,12 +190,17 @@ class Encoding:
 
     @classmethod
     def of(cls, image: Any, names: tuple[str, ...]) -> Encoding:
-        """The encoding of a device's image."""
-        found: Encoding | None = image.encodings.get(names)
-        if found is None:
-            made = cls(pixels_of(image), names, image.encodings.get(NATURAL))
-            found = image.encodings.setdefault(names, made)
-        return found
+        """The encoding of a device's image; kernels leave what they make as type and payload, or None."""
+        found = image.encodings.get(names, cls)
+        if isinstance(found, Encoding):
+            return found
+        encoding = cls(pixels_of(image), names, image.encodings.get(NATURAL))
+        if found is not cls:
+            encoding.done, encoding.pixels = True, None
+            if found is not None:
+                encoding.result = Encoded(found[0], [found[1]], len(found[1]), lossy=False)
+        image.encodings[names] = encoding
+        return encoding
 
     def make(self) -> Encoded | None:
         """Encode unless that has been done; None if no encoder helps."""

@@ -68,6 +68,11 @@ _PLANES: dict[LzType, tuple[int, ...]] = {
 }
 
 
+def planes(type: LzType) -> tuple[int, ...]:
+    """The planes of a stream of this type, in order."""
+    return _PLANES.get(type, (BYTES,))
+
+
 def encode(pixels: Pixels) -> list[Buffer]:
     """The payload, in parts; their sum may be larger than the bitmap."""
     if pixels.format not in TYPES:
@@ -85,7 +90,7 @@ def encode_as(pixels: Pixels, type: LzType) -> list[Buffer]:
         MAGIC, VERSION, type, pixels.width, pixels.height, stride, 1 if pixels.top_down else 0
     )
     rows = pixels.rows()
-    return [header, *(lz_encode(rows, plane) for plane in _PLANES.get(type, (BYTES,)))]
+    return [header, *(lz_encode(rows, plane) for plane in planes(type))]
 
 
 def decode(payload: Buffer, width: int, height: int) -> Pixels:
@@ -139,7 +144,7 @@ def decode_any(payload: Buffer, wanted: LzType | None = None) -> Pixels:
     if units > MAX_EXPANSION * len(tokens):
         raise ImageError(f"LZ of {len(tokens)} bytes for {width}x{height} pixels")
     rows = bytearray(stride * height)
-    for plane in _PLANES.get(type, (BYTES,)):
+    for plane in planes(type):
         taken = lz_decode(rows, plane, tokens)
         if not taken:
             raise ImageError("LZ tokens that do not make up the image")

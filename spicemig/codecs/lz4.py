@@ -36,8 +36,8 @@ def encode(pixels: Pixels) -> list[Buffer]:
     step = max(1, BLOCK_BYTES // stride) * stride
     parts: list[Buffer] = [bytes((pixels.top_down, pixels.format))]
     for start in range(0, len(rows), step):
-        window = rows[max(0, start - WINDOW_BYTES) : start]
-        packed = block.compress(rows[start : start + step], store_size=False, dict=window)
+        before = {"dict": rows[max(0, start - WINDOW_BYTES) : start]} if start else {}
+        packed = block.compress(rows[start : start + step], store_size=False, **before)
         parts += (_SIZE.pack(len(packed)), packed)
     return parts
 

@@ -161,6 +161,9 @@ class Batch:
     def __iter__(self) -> Iterator[Drawable]:
         return (Drawable(self, offset) for offset in self.index)
 
+    def __getitem__(self, place: int) -> Drawable:
+        return Drawable(self, self.index[place])
+
     def append(self, message: Any, effect: int = Effect.OPAQUE, mm_time: int = 0) -> None:
         """Add a display message; images in it are ``Placeholder(DeviceImage)``."""
         body, pointers = message.pack_template()

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * spicemig/_kernels/edge_batches.c: batches of drawables packed for a client.
+ *
+ * What every client draws alike goes out from here; the first drawable that
+ * Python must look at stops it. See channels/display_batches.py; the twins are in
+ * channels/display_packing_reference.py.
+ */
+#include "edge_packing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 64 /* drawables among which covered ones are looked for */
+#define SURFACE_ROW_BYTES 20
+#define DRAW_ALPHA_BLEND 313
+#define PRIMARY 0
+#define FULL_DEPTH 32
+
+static const char *const names[ATTRIBUTES] = {
+    "batch",      "data",   "done",  "drawable", "encodings", "flags",   "format", "head",   "height",
+    "id",         "image_type", "images", "lossy", "offset",   "parts",     "pinned",  "records", "result",
+    "snapshot",   "stride",     "surface", "top_down", "width",
+};
+static PyObject *interned[ATTRIBUTES];
+
+PyObject *spicemig_packing_attribute(PyObject *object, enum attribute attribute)
+{
+    if (interned[attribute] == NULL) {
+        interned[attribute] = PyUnicode_InternFromString(names[attribute]);
+        if (interned[attribute] == NULL)
+            return NULL;
+    }
+    return PyObject_GetAttr(object, interned[attribute]);
+}
+
+int spicemig_packing_number(PyObject *object, enum attribute attribute, long long *number)
+{
+    PyObject *const value = spicemig_packing_attribute(object, attribute);
+
+    if (value == NULL)
+        return 0;
+    *number = PyLong_AsLongLong(value);
+    Py_DECREF(value);
+    return *number != -1 || !PyErr_Occurred();
+}
+
+int spicemig_grow(struct room *room, size_t bytes)
+{
+    if (room->size - room->used >= bytes)
+        return 1;
+    const size_t size = room->used + bytes + room->size / 2 + 256;
+    uint8_t *const more = realloc(room->bytes, size);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    room->bytes = more;
+    room->size = size;
+    return 1;
+}
+
+static const uint8_t *surface_row(const struct packing *packing, uint32_t id)
+{
+    for (size_t index = 0; index < packing->surface_count; index++)
+        if (spicemig_u32_at(packing->surfaces + index * SURFACE_ROW_BYTES) == id)
+            return packing->surfaces + index * SURFACE_ROW_BYTES;
+    return NULL;
+}
+
+static uint32_t format_of(const uint8_t *row)
+{
+    return spicemig_u32_at(row + 4);
+}
+
+/* Bits of a pixel as clients keep the surface. */
+static uint32_t depth_of(const uint8_t *row)
+{
+    return spicemig_u32_at(row + 8);
+}
+
+/* A drawable of a batch on its way. */
+struct taken {
+    struct spicemig_drawable drawable;
+    enum spicemig_kind kind;
+    const uint8_t *target; /* the row of its surface; NULL: the client was not told of it */
+    PyObject *image;       /* borrowed: the first one, if any */
+    long long surface;     /* that this image is, or -1 */
+    int kept;              /* even if it is covered: it may be a frame of a stream */
+};
+
+/* The surface that an image is, or -1; 0: an exception. */
+static int surface_of(PyObject *image, long long *surface)
+{
+    PyObject *const value = spicemig_packing_attribute(image, SURFACE);
+
+    if (value == NULL)
+        return 0;
+    *surface = value == Py_None ? -1 : PyLong_AsLongLong(value);
+    Py_DECREF(value);
+    return value == Py_None || *surface >= 0 || !PyErr_Occurred();
+}
+
+static int may_be_streamed(const struct packing *packing, struct taken *taken)
+{
+    long long width, height;
+
+    taken->kept = 0;
+    if (packing->stream_pixels == 0 || taken->kind != SPICEMIG_ONE_IMAGE || taken->surface >= 0 ||
+        taken->drawable.number != SPICEMIG_DRAW_COPY || taken->drawable.surface != PRIMARY)
+        return 1;
+    if (!spicemig_packing_number(taken->image, WIDTH, &width) || !spicemig_packing_number(taken->image, HEIGHT, &height))
+        return 0;
+    taken->kept = width > 0 && height > 0 && height >= packing->stream_pixels / width;
+    if (taken->kept)
+        taken->kind = SPICEMIG_UNUSUAL;
+    return 1;
+}
+
+/* Take one apart and make its row; 0: an exception. */
+static int take(const struct packing *packing, const Py_buffer *records, PyObject *index, PyObject *images,
+                Py_ssize_t place, struct taken *taken, struct spicemig_row *row)
+{
+    PyObject *const item = PyList_GetItem(index, place);
+    const size_t offset = item == NULL ? 0 : PyLong_AsSize_t(item);
+
+    if (PyErr_Occurred())
+        return 0;
+    if (!spicemig_drawable_read(records->buf, (size_t)records->len, offset, &taken->drawable)) {
+        PyErr_SetString(PyExc_ValueError, "records: one that is not whole");
+        return 0;
+    }
+    taken->image = NULL;
+    taken->surface = -1;
+    taken->kept = 0;
+    taken->target = surface_row(packing, taken->drawable.surface);
+    memset(row, 0, sizeof *row);
+    if (taken->target == NULL)
+        return 1;
+    taken->kind = spicemig_drawable_kind(&taken->drawable);
+    spicemig_drawable_row(&taken->drawable, row);
+    for (size_t which = 0; which < taken->drawable.relocations; which++) {
+        uint32_t pointer, number;
+        long long surface;
+        spicemig_drawable_relocation(&taken->drawable, which, &pointer, &number);
+        PyObject *const image = PyList_GetItem(images, (Py_ssize_t)number);
+        if (image == NULL || !surface_of(image, &surface))
+            return 0;
+        if (which == 0) {
+            taken->image = image;
+            taken->surface = surface;
+        }
+        if (surface >= 0 && surface <= UINT32_MAX)
+            spicemig_row_reads(row, (uint32_t)surface);
+    }
+    if (!may_be_streamed(packing, taken))
+        return 0;
+    if (taken->kept)
+        row->flags &= (uint8_t)~SPICEMIG_DRAWS;
+    return 1;
+}
+
+/* Whether a surface as an image is drawn alike; channels/display_stock.py says why not. */
+static int reads_alike(const struct packing *packing, const struct taken *taken)
+{
+    if (taken->surface < 0)
+        return 1;
+    const uint8_t *const source =
+        taken->surface <= UINT32_MAX ? surface_row(packing, (uint32_t)taken->surface) : NULL;
+    if (source == NULL || taken->surface == taken->drawable.surface ||
+        !spicemig_drawable_inside(&taken->drawable, spicemig_u32_at(source + 12), spicemig_u32_at(source + 16)))
+        return 0;
+    return taken->drawable.number == DRAW_ALPHA_BLEND || format_of(source) == format_of(taken->target) ||
+           (depth_of(source) == FULL_DEPTH && depth_of(taken->target) == FULL_DEPTH);
+}
+
+/* What can be said of a drawable without opening its image. */
+static enum outcome pack_taken(struct packing *packing, const struct taken *taken)
+{
+    if (taken->kind == SPICEMIG_UNUSUAL || depth_of(taken->target) == 1 ||
+        !reads_alike(packing, taken))
+        return STOPPED;
+    return spicemig_pack_drawable(packing, &taken->drawable,
+                                  taken->kind == SPICEMIG_ONE_IMAGE ? taken->image : NULL, taken->surface);
+}
+
+/* Mark the rows of a chunk that a later one of it covers: they do not draw any more. */
+static size_t cull(struct spicemig_row *rows, size_t count, const struct taken *taken, uint8_t *dropped)
+{
+    size_t sum = 0;
+    uint32_t found[CHUNK];
+
+    memset(dropped, 0, count);
+    for (size_t later = 1; later < count; later++) {
+        if (taken[later].target == NULL || !(rows[later].flags & SPICEMIG_COVERS))
+            continue;
+        const size_t some = spicemig_covered((const uint8_t *)rows, later, rows + later, 0, found);
+        for (size_t each = 0; each < some; each++) {
+            memset(rows + found[each], 0, sizeof *rows);
+            dropped[found[each]] = 1;
+        }
+        sum += some;
+    }
+    return sum;
+}
+
+static int read_client(PyObject *client, struct packing *packing)
+{
+    return PyArg_ParseTuple(client, "pLLLLLO!O:client", &packing->mini, &packing->min_encoded,
+                            &packing->max_padding, &packing->separate, &packing->small,
+                            &packing->stream_pixels, &PyTuple_Type, &packing->choices, &packing->own) &&
+           (PyTuple_Size(packing->choices) == FORMATS ||
+            (PyErr_SetString(PyExc_ValueError, "client: not a choice for each bitmap format"), 0));
+}
+
+/* Count the images that were packed, by type, in a list of Python's. */
+static int count_sent(const struct packing *packing, PyObject *sent)
+{
+    for (Py_ssize_t type = 0; type < 256; type++) {
+        if (packing->sent[type] == 0)
+            continue;
+        PyObject *const before = PyList_GetItem(sent, type);
+        if (before == NULL)
+            return 0;
+        PyObject *const now = PyLong_FromLong(PyLong_AsLong(before) + (long)packing->sent[type]);
+        if (now == NULL || PyErr_Occurred() || PyList_SetItem(sent, type, now) < 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* The result of a call, or NULL; gives everything back. */
+static PyObject *finished(struct packing *packing, int well, Py_ssize_t next, PyObject *sent, size_t dropped)
+{
+    PyObject *result = NULL;
+
+    if (well && spicemig_finish_part(packing) && count_sent(packing, sent))
+        result = Py_BuildValue("nLLOn", next, packing->messages, packing->total, packing->parts,
+                               (Py_ssize_t)dropped);
+    Py_XDECREF(packing->parts);
+    free(packing->packed.bytes);
+    free(packing->lz.bytes);
+    free(packing->payload.bytes);
+    free(packing->rows.bytes);
+    return result;
+}
+
+const char spicemig_pack_batch_doc[] =
+    "pack_batch(records, index, start, images, surfaces, client, serial, room, bytes, budget, sent)\n--\n\n"
+    "Pack drawables of a batch up to the first one that is for Python.";
+
+PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer records, surfaces;
+    Py_ssize_t start;
+    long long room, bytes;
+    PyObject *index, *images, *client, *sent;
+    struct packing packing = {0};
+    struct taken taken[CHUNK];
+    struct spicemig_row rows[CHUNK];
+    uint8_t dropped[CHUNK];
+    size_t drops = 0;
+    enum outcome outcome = DONE;
+
+    if (!PyArg_ParseTuple(args, "y*O!nO!y*O!LLLLO!:pack_batch", &records, &PyList_Type, &index, &start,
+                          &PyList_Type, &images, &surfaces, &PyTuple_Type, &client, &packing.serial, &room, &bytes,
+                          &packing.budget, &PyList_Type, &sent))
+        return NULL;
+    packing.surfaces = surfaces.buf;
+    packing.surface_count = (size_t)surfaces.len / SURFACE_ROW_BYTES;
+    packing.parts = PyList_New(0);
+    if (packing.parts == NULL || !read_client(client, &packing) || start < 0)
+        outcome = FAILED;
+    while (outcome == DONE && start < PyList_Size(index)) {
+        const Py_ssize_t left = PyList_Size(index) - start;
+        const size_t count = left < CHUNK ? (size_t)left : CHUNK;
+        for (size_t each = 0; each < count && outcome == DONE; each++)
+            if (!take(&packing, &records, index, images, start + (Py_ssize_t)each, taken + each, rows + each))
+                outcome = FAILED;
+        if (outcome == FAILED)
+            break;
+        cull(rows, count, taken, dropped);
+        for (size_t each = 0; each < count; each++, start++) {
+            if (dropped[each]) {
+                drops++;
+                continue;
+            }
+            if (taken[each].target == NULL)
+                continue;
+            if (packing.messages >= room || packing.total >= bytes)
+                outcome = STOPPED;
+            else
+                outcome = pack_taken(&packing, taken + each);
+            if (outcome != DONE)
+                break;
+        }
+    }
+    PyObject *const result = finished(&packing, outcome != FAILED, start, sent, drops);
+    PyBuffer_Release(&records);
+    PyBuffer_Release(&surfaces);
+    return result;
+}
+
+/* Pack an entry of a pipe; its drawable is in a batch of its own, and was looked at before. */
+static enum outcome pack_entry(struct packing *packing, PyObject *entry)
+{
+    enum outcome outcome = FAILED;
+    long long pinned, snapshot, offset, surface = -1;
+    PyObject *drawable = NULL, *batch = NULL, *bytes = NULL, *images = NULL, *image = NULL;
+    Py_buffer records;
+    struct spicemig_drawable read;
+
+    if (!spicemig_packing_number(entry, PINNED, &pinned) || !spicemig_packing_number(entry, SNAPSHOT, &snapshot))
+        return FAILED;
+    if (pinned || snapshot)
+        return STOPPED;
+    if ((drawable = spicemig_packing_attribute(entry, DRAWABLE)) == NULL)
+        return FAILED;
+    if ((batch = spicemig_packing_attribute(drawable, BATCH)) == NULL ||
+        !spicemig_packing_number(drawable, OFFSET, &offset) || (bytes = spicemig_packing_attribute(batch, RECORDS)) == NULL ||
+        (images = spicemig_packing_attribute(batch, IMAGES)) == NULL ||
+        PyObject_GetBuffer(bytes, &records, PyBUF_SIMPLE) < 0)
+        goto exit;
+    outcome = STOPPED;
+    if (offset < 0 || !PyList_Check(images) ||
+        !spicemig_drawable_read(records.buf, (size_t)records.len, (size_t)offset, &read))
+        goto release;
+    const enum spicemig_kind kind = spicemig_drawable_kind(&read);
+    if (kind == SPICEMIG_UNUSUAL)
+        goto release;
+    if (kind == SPICEMIG_ONE_IMAGE) {
+        uint32_t pointer, number;
+        spicemig_drawable_relocation(&read, 0, &pointer, &number);
+        image = PyList_GetItem(images, (Py_ssize_t)number);
+        if (image == NULL || !surface_of(image, &surface)) {
+            outcome = FAILED;
+            goto release;
+        }
+    }
+    outcome = spicemig_pack_drawable(packing, &read, image, surface);
+release:
+    PyBuffer_Release(&records);
+exit:
+    Py_XDECREF(drawable);
+    Py_XDECREF(batch);
+    Py_XDECREF(bytes);
+    Py_XDECREF(images);
+    return outcome;
+}
+
+const char spicemig_pack_entries_doc[] =
+    "pack_entries(entries, kind, client, serial, room, bytes, budget, sent)\n--\n\n"
+    "Pack entries of just this class, up to the first one that is for Python.";
+
+PyObject *spicemig_edge_pack_entries(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_ssize_t next = 0;
+    long long room, bytes;
+    PyObject *entries, *kind, *client, *sent;
+    struct packing packing = {0};
+    enum outcome outcome = DONE;
+
+    if (!PyArg_ParseTuple(args, "O!OO!LLLLO!:pack_entries", &PyList_Type, &entries, &kind, &PyTuple_Type,
+                          &client, &packing.serial, &room, &bytes, &packing.budget, &PyList_Type, &sent))
+        return NULL;
+    packing.parts = PyList_New(0);
+    if (packing.parts == NULL || !read_client(client, &packing))
+        outcome = FAILED;
+    while (outcome == DONE && next < PyList_Size(entries) && packing.messages < room &&
+           packing.total < bytes) {
+        PyObject *const entry = PyList_GetItem(entries, next);
+        if (entry == NULL)
+            outcome = FAILED;
+        else if ((PyObject *)Py_TYPE(entry) != kind)
+            outcome = STOPPED;
+        else
+            outcome = pack_entry(&packing, entry);
+        next += outcome == DONE;
+    }
+    return finished(&packing, outcome != FAILED, next, sent, 0);
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Drawables that a client is sent at once, many in one call.
+
+What every client draws alike, with no image or with one that is not cached, is
+framed by a kernel, images included; it goes up to the first drawable that it does
+not know, and the display core does that one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from spicemig.channels import display_packing_reference as reference
+from spicemig.channels.display_images import INLINE_BYTES, MAX_PADDING_BYTES, MIN_ENCODED_BYTES
+from spicemig.channels.display_kernels import kernel
+from spicemig.channels.display_line import DisplayLine
+from spicemig.channels.display_stock import DEPTHS
+from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
+from spicemig.codecs.compiled import choices
+from spicemig.codecs.encoders import image_is_natural, pixels_of
+from spicemig.wire.declare import Buffer
+
+SEPARATE_BYTES = 16 * 1024  # what is larger stays a buffer of its own
+# of pixels in images that are not small, encoded in one call; more of them is for other threads
+BUDGET_BYTES = 1024 * 1024
+
+_U32 = struct.Struct("<I")
+_SURFACE = struct.Struct("<5I")  # id, format, depth, width, height
+
+
+pack_batch = kernel(reference.pack_batch)
+pack_entries = kernel(reference.pack_entries)
+
+
+class Packed(NamedTuple):
+    """Framed messages, as buffers; ``next`` is the first drawable that is not done."""
+
+    next: int
+    messages: int
+    size: int
+    parts: list[Buffer]
+    dropped: int  # drawables that were covered by others of the batch
+
+
+class BatchPacker:
+    """Packs drawables for one display channel; ``sent`` counts the images by their type."""
+
+    def __init__(
+        self,
+        dictionary: GlzDictionary,
+        line: DisplayLine,
+        channel_id: int,
+        *,
+        mini: bool,
+        client_lz4: bool,
+        sent: list[int],
+    ) -> None:
+        self._dictionary = dictionary
+        self._line = line
+        self._channel_id = channel_id
+        self._mini = mini
+        self._client_lz4 = client_lz4
+        self._sent = sent
+        self._surfaces = b""
+        self._own: InDictionary | None = None  # the last one of a call
+        self.stream_pixels = (
+            0  # images of as many on the primary surface may belong to a stream; 0: none does
+        )
+
+    def tell_surfaces(self, surfaces: Iterable[Any]) -> None:
+        """These are the surfaces that the client has."""
+        self._surfaces = b"".join(
+            _SURFACE.pack(surface.id, surface.format, DEPTHS[surface.format], surface.width, surface.height)
+            for surface in surfaces
+        )
+
+    def batch(self, batch: Any, start: int, mode: int, serial: int, room: tuple[int, int]) -> Packed:
+        """
+        Drawables of a batch from this one on, while there is ``room``: messages, and bytes.
+
+        Those covered by the ones behind them, and those on surfaces that the
+        client does not have, are left out. ``serial`` is that of the last message.
+        """
+        drawn = batch.records, batch.index, start, batch.images, self._surfaces
+        return self._packed(pack_batch, drawn, mode, serial, room)
+
+    def entries(
+        self, entries: list[Any], kind: type, mode: int, serial: int, room: tuple[int, int]
+    ) -> Packed:
+        """The first entries of a pipe, as far as they are of this class and not pinned."""
+        return self._packed(pack_entries, (entries, kind), mode, serial, room)
+
+    def _packed(
+        self,
+        kernel: Callable[..., Any],
+        drawn: tuple[Any, ...],
+        mode: int,
+        serial: int,
+        room: tuple[int, int],
+    ) -> Packed:
+        client = (
+            self._mini,
+            MIN_ENCODED_BYTES,
+            MAX_PADDING_BYTES,
+            SEPARATE_BYTES,
+            INLINE_BYTES,
+            self.stream_pixels,
+            choices(mode, self._client_lz4),
+            self._in_dictionary if self._dictionary.usable else None,
+        )
+        packed = Packed(*kernel(*drawn, client, serial, *room, BUDGET_BYTES, self._sent))
+        if self._own is not None:
+            self._dictionary.sent(self._own, self._channel_id, serial + packed.messages)
+            self._own = None
+        return packed
+
+    def _in_dictionary(self, image: Any, natural_apart: bool) -> Any:
+        """
+        What the client's dictionary makes of an image, which is sent then.
+
+        None if other encoders are to take it, NotImplemented if it cannot go at once.
+        """
+        dictionary = self._dictionary
+        pixels = pixels_of(image)
+        if not dictionary.takes(pixels):
+            return None
+        if not dictionary.free_for(self._channel_id):
+            return NotImplemented
+        if natural_apart and not dictionary.has_much_of(pixels) and image_is_natural(image):
+            return None
+        own = dictionary.encode(pixels, self._channel_id, deflated=self._line.zlib_glz)
+        if own is None:
+            return None
+        self._own = own
+        dictionary.sent(own, self._channel_id, 0)  # with its serial at the end of the call
+        return own.image_type, [bytes(own.head) + _U32.pack(own.size), *own.parts]

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The twins of the kernels that pack drawables for a client.
+
+They do a part of what the display core does with ``display_stock.py`` and
+``display_images.py``, for the drawables that need least; where they stop, the
+core goes on. The layouts are explained in ``devices/drawables.py``,
+``codecs/compiled.py`` and ``display_batches.py``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from spicemig.channels.display_images import CACHE_ME, HIGH_BITS_SET, TOP_DOWN, is_sound
+from spicemig.channels.display_pipe import Waiting
+from spicemig.channels.display_reference import COVERS, NOTHING, ROW, covered, row_of
+from spicemig.codecs.compiled import Codec
+from spicemig.codecs.encoders import Encoding, pixels_of
+from spicemig.codecs.kernels import gradual_score, lz_encode, quic_encode
+from spicemig.codecs.pixels import row_bytes
+from spicemig.wire.drawing import Rect
+from spicemig.wire.enums import ClipType, ImageType
+from spicemig.wire.framing import frame_body
+
+CHUNK = 64  # drawables among which covered ones are looked for
+
+_HEADER = struct.Struct("<IHBBI4iI")
+_RELOCATION = struct.Struct("<II")
+_BASE = struct.Struct("<20sB")  # surface and box, type of clip
+_RECT_BYTES = 16
+_AREA = struct.Struct("<4i")
+_WORD = struct.Struct("<I")
+_SURFACE = struct.Struct("<5I")
+_DESCRIPTOR = struct.Struct("<QBBII")
+_BITMAP = struct.Struct("<BBIIII")
+
+COPY_BITS, DRAW_COPY, DRAW_ALPHA_BLEND = 104, 304, 313
+_WITHOUT_IMAGE = frozenset((COPY_BITS, 302, 306, 307, 308))  # fill, blackness, whiteness, invers
+_SOURCE_BEHIND = {303: 0, 304: 0, 305: 0, 312: 0, DRAW_ALPHA_BLEND: 2}  # bytes between clip and source
+_OPAQUE = 1
+_PRIMARY = 0
+_FULL_DEPTH = 32
+
+
+class _Record:
+    """A record taken apart."""
+
+    def __init__(self, records: Any, offset: int) -> None:
+        try:
+            self._read(memoryview(records), offset)
+        except (struct.error, ValueError):
+            raise ValueError("records: one that is not whole") from None
+        self.images: list[Any] = []
+
+    def find_images(self, images: list[Any]) -> _Record:
+        self.images = [images[number] for _pointer, number in self.relocations]
+        return self
+
+    def _read(self, records: memoryview, offset: int) -> None:
+        size, self.number, self.effect, count, self.surface, *box, _mm_time = _HEADER.unpack_from(
+            records, offset
+        )
+        self.box = Rect(*box)
+        start = offset + _HEADER.size
+        end = start + count * _RELOCATION.size
+        self.body = records[end : offset + size]
+        if offset + size > len(records) or end > offset + size:
+            raise ValueError
+        self.relocations = list(_RELOCATION.iter_unpack(records[start:end]))
+        place, self.clip = _BASE.unpack_from(self.body)
+        self.told_twice = place == records[offset + 8 : offset + 8 + len(place)]
+        self.behind_base = _BASE.size
+        if self.clip == ClipType.RECTS:
+            (rects,) = _WORD.unpack_from(self.body, _BASE.size)
+            self.behind_base += _WORD.size + rects * _RECT_BYTES
+        if self.behind_base > len(self.body) or any(at + 4 > len(self.body) for at, _ in self.relocations):
+            raise ValueError
+
+    def row(self) -> bytes:
+        reads = {image.surface for image in self.images if image.surface is not None}
+        if self.number == COPY_BITS:
+            reads.add(self.surface)
+        opaque = self.effect == _OPAQUE and self.clip == ClipType.NONE
+        return row_of(self.surface, self.box, reads, draws=True, covers=opaque)
+
+    def source(self) -> int:
+        """Where in the body the pointer to the image is of which an area is drawn."""
+        return self.behind_base + _SOURCE_BEHIND[self.number]
+
+    def simple(self) -> bool:
+        """Whether it has no image or one, an area of which it draws."""
+        if not self.told_twice or self.clip > ClipType.RECTS:
+            return False
+        if not self.relocations:
+            return self.number in _WITHOUT_IMAGE
+        return (
+            len(self.relocations) == 1
+            and self.number in _SOURCE_BEHIND
+            and self.source() + _WORD.size + _AREA.size <= len(self.body)
+            and self.relocations[0][0] == self.source()
+        )
+
+    def inside(self, width: int, height: int) -> bool:
+        """Whether the area lies in an image of this size."""
+        top, left, bottom, right = _AREA.unpack_from(self.body, self.source() + _WORD.size)
+        return bool(0 <= top < bottom <= height and 0 <= left < right <= width)
+
+
+class _Packing:
+    """Messages being packed for a client."""
+
+    def __init__(self, client: tuple[Any, ...], serial: int, budget: int, sent: list[int]) -> None:
+        self.mini, self.min_encoded, self.max_padding, _separate, self.small = client[:5]
+        self.stream_pixels, self.choices, self.own = client[5:]
+        self.serial, self.budget, self.sent = serial, budget, sent
+        self.parts: list[Any] = []
+        self.total = self.messages = 0
+
+    def result(self, next: int, dropped: int = 0) -> tuple[int, int, int, list[Any], int]:
+        return next, self.messages, self.total, self.parts, dropped
+
+    def pack(self, record: _Record) -> bool:
+        """Pack one; False if that is for others to do."""
+        body = bytearray(record.body)
+        payload: list[Any] | None = []
+        if record.relocations:
+            _WORD.pack_into(body, record.source(), len(body))
+            payload = self._image(record, record.images[0])
+        if payload is None:
+            return False
+        self.serial += 1
+        self.messages += 1
+        parts = frame_body(record.number, [bytes(body), *payload], self.mini, self.serial)
+        self.parts += parts
+        self.total += sum(map(len, parts))
+        return True
+
+    def _image(self, record: _Record, image: Any) -> list[Any] | None:
+        flags = image.flags & HIGH_BITS_SET
+        if image.surface is not None:
+            self.sent[ImageType.SURFACE] += 1
+            head = _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height)
+            return [head + _WORD.pack(image.surface)]
+        if image.flags & CACHE_ME or not is_sound(image) or not record.inside(image.width, image.height):
+            return None
+        made = self._encoded(image, flags)
+        if made is None:
+            return None
+        kind, parts = made
+        self.sent[kind] += 1
+        return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height), *parts]
+
+    def _bitmap(self, image: Any) -> tuple[int, list[Any]]:
+        stride, data = image.stride, memoryview(image.data)[: image.stride * image.height]
+        if stride - row_bytes(image.format, image.width) >= self.max_padding:
+            stride, data = row_bytes(image.format, image.width), pixels_of(image).rows()
+        flags = TOP_DOWN if image.top_down else 0
+        head = _BITMAP.pack(image.format, flags, image.width, image.height, stride, 0)
+        return ImageType.BITMAP, [head, data]
+
+    def _affordable(self, plain: int, most: int) -> bool:
+        if plain > most or (plain > self.small and plain > self.budget):
+            return False
+        if plain > self.small:
+            self.budget -= plain
+        return True
+
+    def _encoded(self, image: Any, flags: int) -> tuple[int, list[Any]] | None:
+        """The type of an image and what is behind its descriptor; None: others do that."""
+        choice = self.choices[image.format]
+        if choice is None:
+            return None
+        names, steps, _pixel_bytes, _below, own_bytes, natural_apart = choice
+        plain = row_bytes(image.format, image.width) * image.height
+        if plain < self.min_encoded:
+            return self._bitmap(image)
+        if own_bytes and self.own is not None and not flags:
+            if not self._affordable(plain, own_bytes):
+                return None
+            made = self.own(image, natural_apart)
+            if made is NotImplemented or made is not None:
+                return None if made is NotImplemented else made
+        if not steps:
+            return self._bitmap(image)
+        if names in image.encodings:
+            found = image.encodings[names]
+            if isinstance(found, Encoding):
+                if not found.done:
+                    return None
+                result = found.result
+                if result is None:
+                    return self._bitmap(image)
+                if result.lossy:
+                    return None
+                return result.image_type, [bytes(result.head) + _WORD.pack(result.size), *result.parts]
+        elif not self._affordable(plain, min(most for _codec, _type, _natural, most, *_ in steps)):
+            return None
+        else:
+            found = image.encodings[names] = _encode(image, choice)
+        return self._bitmap(image) if found is None else (found[0], [_WORD.pack(len(found[1])), found[1]])
+
+
+def _encode(image: Any, choice: tuple[Any, ...]) -> tuple[int, bytes] | None:
+    """What the first step that helps makes of an image."""
+    _names, steps, pixel_bytes, below, *_own = choice
+    pixels = pixels_of(image)
+    rows = bytes(pixels.rows())
+    for codec, image_type, natural, _most, start, planes, call in steps:
+        if natural:
+            if not pixel_bytes or image.width < 2 or image.height < 2:
+                continue
+            score, pairs = gradual_score(image.data, image.stride, image.width, image.height, pixel_bytes)
+            if score >= pairs * below:
+                continue
+        size = image.width, image.height
+        if codec == Codec.LZ:
+            head = struct.pack(">4I", *size, row_bytes(image.format, image.width), bool(image.top_down))
+            payload = b"".join([start, head, *(lz_encode(rows, plane) for plane in planes)])
+        elif codec == Codec.QUIC:
+            coded = quic_encode(image.data, image.stride, *size, planes[0], image.top_down)
+            payload = start + struct.pack("<2I", *size) + coded
+        else:
+            block = call(rows)
+            payload = bytes((image.top_down, image.format)) + struct.pack(">I", len(block)) + block
+        if len(payload) < len(rows):
+            return image_type, payload
+    return None
+
+
+def pack_batch(
+    records: Any,
+    index: list[int],
+    start: int,
+    images: list[Any],
+    surfaces: bytes,
+    client: tuple[Any, ...],
+    serial: int,
+    room: int,
+    bytes_room: int,
+    budget: int,
+    sent: list[int],
+) -> tuple[int, int, int, list[Any], int]:
+    """
+    Pack drawables of a batch from ``start`` on, up to the first one that is for Python.
+
+    Returns the place of that one, how many messages and bytes there are, the
+    buffers, and how many were left out because later ones cover them.
+    """
+    known = {row[0]: row for row in _SURFACE.iter_unpack(surfaces)}
+    packing = _Packing(client, serial, budget, sent)
+    dropped = 0
+    while start < len(index):
+        chunk = [_Record(records, offset) for offset in index[start : start + CHUNK]]
+        for record in chunk:
+            if record.surface in known:
+                record.find_images(images)
+        kept = [_may_be_streamed(record, packing.stream_pixels) for record in chunk]
+        covers = _culled(chunk, kept, known)
+        for record, keep, cover in zip(chunk, kept, covers, strict=True):
+            if cover:
+                dropped += 1
+            elif record.surface in known:
+                full = packing.messages >= room or packing.total >= bytes_room
+                if full or keep or not _drawn_alike(record, known) or not packing.pack(record):
+                    return packing.result(start, dropped)
+            start += 1
+    return packing.result(start, dropped)
+
+
+def _may_be_streamed(record: _Record, stream_pixels: int) -> bool:
+    if not stream_pixels or not record.images or not record.simple():
+        return False
+    image = record.images[0]
+    plain = record.number == DRAW_COPY and record.surface == _PRIMARY and image.surface is None
+    return plain and image.width > 0 and bool(image.height >= stream_pixels // image.width)
+
+
+def _culled(chunk: list[_Record], kept: list[bool], known: dict[int, Any]) -> list[bool]:
+    """Which ones are covered by later ones."""
+    rows = bytearray()
+    for record, keep in zip(chunk, kept, strict=True):
+        row = record.row() if record.surface in known else NOTHING
+        rows += bytes((row[0] & ~1,)) + row[1:] if keep else row
+    found = [False] * len(chunk)
+    for later in range(1, len(chunk)):
+        row = bytes(rows[later * ROW.size : (later + 1) * ROW.size])
+        if row[0] & COVERS:
+            for place in covered(rows[: later * ROW.size], row, False):
+                found[place] = True
+                rows[place * ROW.size : (place + 1) * ROW.size] = NOTHING
+    return found
+
+
+def _drawn_alike(record: _Record, known: dict[int, Any]) -> bool:
+    """A part of what ``display_stock.py`` asks."""
+    _id, format, depth, _width, _height = known[record.surface]
+    if not record.simple() or depth == 1:
+        return False
+    surface = record.images[0].surface if record.images else None
+    if surface is None:
+        return True
+    if surface not in known or surface == record.surface:
+        return False
+    _id, its_format, its_depth, width, height = known[surface]
+    alike = record.number == DRAW_ALPHA_BLEND or its_format == format or its_depth == depth == _FULL_DEPTH
+    return record.inside(width, height) and alike
+
+
+def pack_entries(
+    entries: list[Any],
+    kind: type,
+    client: tuple[Any, ...],
+    serial: int,
+    room: int,
+    bytes_room: int,
+    budget: int,
+    sent: list[int],
+) -> tuple[int, int, int, list[Any], int]:
+    """
+    Pack entries of a pipe, up to the first one that is for Python; as :func:`pack_batch`.
+
+    They are of just this class; whether they are drawn alike was asked when they came.
+    """
+    packing = _Packing(client, serial, budget, sent)
+    for place, entry in enumerate(entries):
+        if packing.messages >= room or packing.total >= bytes_room:
+            return packing.result(place)
+        if not isinstance(entry, Waiting) or type(entry) is not kind or entry.pinned or entry.snapshot:
+            return packing.result(place)
+        batch = entry.drawable.batch
+        record = _Record(batch.records, entry.drawable.offset).find_images(batch.images)
+        if not record.simple() or not packing.pack(record):
+            return packing.result(place)
+    return packing.result(len(entries))
+
+
+__all__ = ["pack_batch", "pack_entries"]

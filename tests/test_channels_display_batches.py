@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Drawables that are packed many at a time: the same messages as one by one."""
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from spicemig.channels import display_packing_reference as reference
+from spicemig.channels.display import DisplayCore
+from spicemig.channels.display_batches import BatchPacker
+from spicemig.channels.display_pipe import Waiting
+from spicemig.channels.glz_dictionary import GlzDictionary
+from spicemig.codecs.compiled import Codec, choices
+from spicemig.codecs.encoders import Encoding
+from spicemig.codecs.pixels import ImageError
+from spicemig.devices.drawables import Batch, DeviceImage, Effect, Placeholder
+from spicemig.devices.surfaces import Surface
+from spicemig.wire.drawing import Brush, Clip, DrawBase, Pattern, Point, QMask, Rect
+from spicemig.wire.enums import (
+    BitmapFormat,
+    BrushType,
+    ClipType,
+    ImageCompression,
+    ImageFlags,
+    Ropd,
+    SurfaceFormat,
+)
+from spicemig.wire.framing import frame
+from spicemig.wire.messages import base, display
+from tests.test_channels_display import ready
+from tests.twins import TwinCase
+
+FORMATS = {0: SurfaceFormat.XRGB32, 1: SurfaceFormat.ARGB32, 2: SurfaceFormat.RGB565, 3: SurfaceFormat.A1}
+SOLID = Brush(BrushType.SOLID, color=0xABCDEF)
+PIXEL_BYTES = {6: 2, 7: 3, 8: 4, 9: 4, 10: 1}
+
+
+class Guest:
+    """Draws anything."""
+
+    def __init__(self, dice):
+        self.dice = dice
+
+    def side(self):
+        return self.dice.choice([1, 2, 3, 8, 16, 40, self.dice.randrange(1, 90)])
+
+    def image(self):
+        dice = self.dice
+        if dice.random() < 0.15:
+            size = dice.choice([(64, 64), (0, 0)])
+            return DeviceImage(*size, surface=dice.randrange(6), id=dice.randrange(1 << 40))
+        width, height = self.side(), self.side()
+        format = dice.choice([8, 8, 8, 9, 9, 7, 6, 10, 5])
+        stride = (width * PIXEL_BYTES.get(format, 1)) + dice.choice([0, 0, 0, 1, 3, 4, 40])
+        some = dice.choice([1, 2, 200])
+        data = bytes(dice.choices(range(some), k=stride * height))
+        if dice.random() < 0.1:
+            data = dice.choice([data[:-1], data + bytes(9), bytearray(data)])
+        flags = dice.choice([0, 0, 0, 0, ImageFlags.HIGH_BITS_SET, ImageFlags.CACHE_ME])
+        return DeviceImage(
+            width, height, format, stride, data, dice.random() < 0.8, id=dice.randrange(1 << 64), flags=flags
+        )
+
+    def base(self):
+        dice = self.dice
+        left, top = dice.randrange(-5, 60), dice.randrange(-5, 60)
+        box = Rect(top=top, left=left, bottom=top + self.side(), right=left + self.side())
+        if dice.random() < 0.2:
+            box = Rect(top=-9, left=-9, bottom=200, right=200)
+        clip = Clip()
+        if dice.random() < 0.2:
+            clip = Clip(ClipType.RECTS, [box] * dice.randrange(3))
+        return DrawBase(dice.choice([0, 0, 0, 0, 1, 1, 2, 3, 5]), box, clip)
+
+    def message(self):
+        dice = self.dice
+        kind = dice.randrange(12)
+        where = self.base()
+        if kind < 2:
+            return display.DrawFill(where, SOLID, Ropd.OP_PUT, QMask())
+        if kind == 2:
+            return dice.choice([display.DrawBlackness, display.DrawWhiteness, display.DrawInvers])(where)
+        if kind == 3:
+            return display.CopyBits(where, Point(dice.randrange(20), dice.randrange(20)))
+        image = self.image()
+        width, height = (64, 64) if image.surface is not None else (image.width, image.height)
+        area = Rect(top=0, left=0, bottom=height + (dice.random() < 0.05), right=width)
+        source = Placeholder(image)
+        if kind == 4:
+            pattern = Brush(BrushType.PATTERN, pattern=Pattern(source, Point(0, 0)))
+            return display.DrawFill(where, pattern, Ropd.OP_PUT, QMask())
+        if kind == 5:
+            return display.DrawAlphaBlend(where, 0, 100, source, area)
+        if kind == 6:
+            return display.DrawTransparent(where, source, area, 1, 2)
+        if kind == 7:
+            return display.DrawOpaque(where, source, area, SOLID, Ropd.OP_PUT)
+        return display.DrawCopy(where, source if kind < 11 or dice.random() < 0.9 else None, area)
+
+    def batch(self, count):
+        batch = Batch()
+        for _ in range(count):
+            batch.append(self.message(), self.dice.choice([Effect.OPAQUE] * 3 + [Effect.BLEND]))
+        return batch
+
+
+SURFACES = [Surface(number, 64, 64, format) for number, format in FORMATS.items()]
+
+
+def flat(result):
+    """A result with its buffers joined."""
+    next, messages, total, parts, dropped = result
+    joined = b"".join(parts)
+    assert len(joined) == total, (len(joined), total)
+    return next, messages, total, joined, dropped
+
+
+class TwinTests(TwinCase):
+    """The kernels do what their twins say."""
+
+    twins = reference
+
+    def own(self, image, natural_apart):
+        """A dictionary of sorts."""
+        kind = image.width % 4
+        if kind < 2:
+            return NotImplemented if kind else None
+        return 102, [b"head", bytes(image.width), memoryview(bytes(20000 * (natural_apart + 1)))]
+
+    def arguments(self):
+        dice = self.dice
+        mode = dice.choice(list(ImageCompression)[1:])
+        client = (
+            dice.random() < 0.5,
+            64,
+            4,
+            dice.choice([1, 100, 16384]),
+            dice.choice([500, 32768]),
+            dice.choice([0, 0, 0, 900]),
+            choices(mode, dice.random() < 0.5),
+            dice.choice([None, self.own]),
+        )
+        room = dice.choice([1, 5, 100]), dice.choice([1, 3000, 1 << 20])
+        return client, dice.choice([0, 7, 1 << 40]), *room, dice.choice([0, 3000, 1 << 20])
+
+    def compare(self, name, *arguments):
+        """Call both; the bytes are the same, what they say of them, and what was sent."""
+        found = []
+        for module, sent in ((self.kernels(), [0] * 256), (reference, [0] * 256)):
+            for image in self.images:
+                image.encodings = {key: value for key, value in image.encodings.items() if key in self.before}
+            try:
+                found.append((flat(getattr(module, name)(*arguments, sent)), sent))
+            except (ValueError, IndexError):
+                found.append("refused")
+        self.assertEqual(*found)
+        return found[0]
+
+    def test_batches(self):
+        """On any batch, with any client."""
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer.tell_surfaces(SURFACES)
+        guest = Guest(self.dice)
+        stopped = packed = covered = 0
+        for _ in range(250):
+            batch = guest.batch(self.dice.choice([1, 10, 40, 100]))
+            self.images, self.before = batch.images, ()
+            start = self.dice.choice([0, 0, len(batch) // 2, len(batch)])
+            known = packer._surfaces
+            (next, messages, _total, _bytes, dropped), _sent = self.compare(
+                "pack_batch", batch.records, batch.index, start, batch.images, known, *self.arguments()
+            )
+            stopped += next < len(batch)
+            packed += messages
+            covered += dropped
+        self.assertGreater(min(stopped, covered), 30)
+        self.assertGreater(packed, 100)
+
+    def test_damaged(self):
+        """Records that are damaged anywhere are refused, or taken by both."""
+        guest = Guest(self.dice)
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer.tell_surfaces(SURFACES)
+        refused = 0
+        for _ in range(300):
+            batch = guest.batch(4)
+            self.images, self.before = batch.images, ()
+            for _ in range(self.dice.choice([1, 2])):
+                place = self.dice.choice(batch.index) + self.dice.randrange(60)
+                batch.records[place % len(batch.records)] = self.dice.choice([0, 1, 2, 21, 128, 255])
+            if self.dice.random() < 0.2:
+                del batch.records[-self.dice.randrange(1, 40) :]
+            found = self.compare(
+                "pack_batch",
+                batch.records,
+                batch.index,
+                0,
+                batch.images,
+                packer._surfaces,
+                *self.arguments(),
+            )
+            refused += found == "refused"
+        self.assertGreater(refused, 20)
+
+    def test_entries(self):
+        """On what waits in a pipe."""
+        guest = Guest(self.dice)
+        packed = 0
+        for _ in range(200):
+            batch = guest.batch(self.dice.choice([1, 3, 10]))
+            self.images, self.before = batch.images, set()
+            entries = [Waiting.of(drawable) for drawable in batch]
+            for entry in entries:
+                entry.keep()
+                entry.pinned = self.dice.random() < 0.1
+            arguments = self.arguments()
+            for image in batch.images:
+                names = arguments[0][6][image.format]
+                if names and names[0] and self.dice.random() < 0.3 and image.surface is None:
+                    try:
+                        encoding = Encoding.of(image, names[0])
+                        if self.dice.random() < 0.8:
+                            encoding.make()
+                    except ImageError:
+                        continue
+                    self.before.add(names[0])
+            (_next, messages, *_rest), _sent = self.compare("pack_entries", entries, Waiting, *arguments)
+            packed += messages
+        self.assertGreater(packed, 150)
+
+
+class CompiledTests(SynchronousTestCase):
+    """The choice of encoders as kernels take it."""
+
+    def test_modes(self):
+        """Which encoders come first follows from the modes."""
+        for mode, lz4, expected in (
+            (ImageCompression.OFF, True, []),
+            (ImageCompression.LZ, True, [Codec.LZ]),
+            (ImageCompression.LZ4, True, [Codec.LZ4]),
+            (ImageCompression.LZ4, False, [Codec.LZ]),
+            (ImageCompression.AUTO_LZ, True, [Codec.QUIC, Codec.LZ]),
+        ):
+            choice = choices(mode, lz4)[BitmapFormat.BIT32]
+            self.assertEqual([step[0] for step in choice[1]], expected)
+        self.assertIsNone(choices(ImageCompression.LZ, True)[BitmapFormat.BIT8])
+
+
+class SameTests(SynchronousTestCase):
+    """A display channel says the same whether it packs many drawings at a time or one by one."""
+
+    def play(self, direct, mini, compression, seed):
+        """The bytes that a client gets, and what its channel counts."""
+        if not direct:
+            self.patch(DisplayCore, "_goes_directly", lambda core: False)
+            self.patch(DisplayCore, "_send_entries", lambda core: 0)
+        core = ready(image_compression=compression).core
+        core.mini = core.packer._mini = core._deframer.mini = mini
+        for number in (1, 2):
+            core.surface_created(Surface(number, 64, 64, FORMATS[number]))
+        guest = Guest(random.Random(seed))
+        said = []
+        for count in (1, 5, 60, 3, 64, 64):
+            core.drawables(guest.batch(count))
+            core.take_owed()
+            for job in core.jobs():
+                core.encoded(job, job.run())
+            said += core.data_to_send()
+            said.append(b"next")
+            if core.common.unacknowledged > 30:
+                list(core.receive(b"".join(frame(base.Ack(), mini, 0))))
+        common = core.common
+        return (
+            b"".join(said),
+            common.serial_sent,
+            common.unacknowledged,
+            list(core.pipe.owed),
+            core.images.sent,
+        )
+
+    def test_simple(self):
+        """With an open window, or one that closes."""
+        self.patch(Guest, "message", self.simple)
+        for seed, mini, compression in (
+            (1, True, "lz"),
+            (2, False, "off"),
+            (3, True, "auto_lz"),
+            (4, False, "lz4"),
+        ):
+            one_by_one = self.play(False, mini, compression, seed)
+            self.assertGreater(one_by_one[1], 60)
+            self.assertEqual(self.play(True, mini, compression, seed), one_by_one)
+            self.flushWarnings()
+
+    @staticmethod
+    def simple(guest):
+        """A drawing that no other one covers, for every client."""
+        dice = guest.dice
+        where = DrawBase(
+            dice.choice([0, 0, 1]), Rect(top=3, left=dice.randrange(50), bottom=9, right=60), Clip()
+        )
+        where.clip = Clip(ClipType.RECTS, [where.box])
+        if dice.random() < 0.5:
+            return display.DrawFill(where, SOLID, Ropd.OP_PUT, QMask())
+        image = guest.image()
+        while image.surface is not None or image.flags & 1 or image.format == 5:
+            image = guest.image()
+        area = Rect(top=0, left=0, bottom=image.height, right=image.width)
+        image.data = bytes(image.data).ljust(image.stride * image.height, b"x")
+        return display.DrawCopy(where, Placeholder(image), area)
+
+
+class BoundTests(SynchronousTestCase):
+    """What is packed in one go is bounded."""
+
+    def test_bytes(self):
+        """The transport is asked in between whether it takes more."""
+        peer = ready(image_compression="off")
+        image = DeviceImage(300, 300, 8, 1200, bytes(360000))
+        area = Rect(top=0, left=0, bottom=300, right=300)
+        batch = Batch.of(
+            display.DrawCopy(DrawBase(0, area, Clip(ClipType.RECTS, [area])), Placeholder(image), area)
+            for _ in range(20)
+        )
+        peer.core.drawables(batch)
+        first = sum(map(len, peer.core.data_to_send()))
+        self.assertLess(first, 1500000)
+        rest = 0
+        while more := peer.core.data_to_send():
+            rest += sum(map(len, more))
+        self.assertEqual(first + rest, 20 * (360000 + 18 + 18 + 6 + 77))
+        self.assertTrue(peer.core.idle)
