@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.logger import Logger
+
 from spicemig.channels.display_pipe import DisplayPipe
 from spicemig.channels.display_reads import reads, replaces
 from spicemig.channels.regions import MAX_RECTS, around, holds, less, meet
@@ -71,6 +73,8 @@ class DisplayStreams:
     ``mode`` is off, filter or all, ``codecs`` what the host allows, best first. It
     has no clock: :meth:`tell_time` comes before anything else.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -152,6 +156,8 @@ class DisplayStreams:
         images = [image for _offset, image in drawable.fixups()]
         if len(images) != 1 or images[0].surface is not None or images[0].flags & ImageFlags.CACHE_ME:
             return None
+        if images[0].format not in video.FORMATS:
+            return None
         message = drawable.message()
         if message.rop_descriptor != Ropd.OP_PUT or message.mask.bitmap is not None:
             return None
@@ -163,7 +169,7 @@ class DisplayStreams:
             return None
         if stream is None and region == [box]:
             stream = self._look(place, images[0])
-        if stream is None or not self._still_video(stream, images[0]):
+        if stream is None or not self._still_video(stream, images[0], region):
             return None
         frame = Frame.of(drawable)
         assert isinstance(frame, Frame)
@@ -199,14 +205,14 @@ class DisplayStreams:
         self._streams[stream.id] = stream
         return stream
 
-    def _still_video(self, stream: Stream, image: Any) -> bool:
+    def _still_video(self, stream: Stream, image: Any, region: list[Rect]) -> bool:
         """Whether what is drawn at a stream's place still looks like a video; the stream ends if not."""
         if self._mode == "all":
             return True
         stream.score = min(MAX_SCORE, stream.score + (1 if is_natural(pixels_of(image)) else -1))
         if stream.score > 0:
             return True
-        self._end(stream)
+        self._end(stream, region)
         return False
 
     def _drawn(self, stream: Stream, frame: Frame) -> None:
@@ -279,9 +285,10 @@ class DisplayStreams:
     def _not_sent(self, stream: Stream, frame: Frame) -> bool:
         """The frame was left out, or the encoder failed."""
         if stream.encoded is frame:
+            self.log.error("video cannot be encoded: {trouble}", trouble=frame.trouble)
             self._refused.add(stream.codec)
             self.codec = self._choose()
-            self._end(stream)
+            self._end(stream, frame.region)
             return False
         stream.dropped += 1
         self._cover_with_lossy(stream, frame.region)
@@ -394,14 +401,18 @@ class DisplayStreams:
                 stream.visible = []
                 self._end(stream)
 
-    def _end(self, stream: Stream) -> None:
-        """The stream ends; what it has left is repainted, frames that wait are drawn as images."""
+    def _end(self, stream: Stream, drawn: Iterable[Rect] = ()) -> None:
+        """
+        The stream ends; what it has left is repainted, but for what is ``drawn`` now.
+
+        Its frames that wait are drawn as images.
+        """
         self._streams.pop(stream.id, None)
         self._free.append(stream.id)
         self._let_go(stream)
         if stream.created:
             self._send(display.StreamDestroy(id=stream.id))
-        self._owe(stream.visible)
+        self._owe(less(stream.visible, drawn))
 
     def _let_go(self, stream: Stream) -> None:
         for entry in self.pipe.entries:

@@ -80,7 +80,7 @@ class Frame(Waiting):
     It depends on nothing, so that it is never given up for what is owed.
     """
 
-    __slots__ = ("area", "data", "done", "drawn_mm", "key", "place", "region", "started", "went")
+    __slots__ = ("area", "data", "done", "drawn_mm", "key", "place", "region", "started", "trouble", "went")
 
     place: Place
     region: list[Rect]
@@ -90,6 +90,7 @@ class Frame(Waiting):
     done: bool
     key: bool
     data: bytes | None  # None when done: left out, or the encoder failed
+    trouble: str  # why the encoder failed
     went: bool
 
     def begin(self, stream: Stream, place: Place, region: list[Rect], message: Any, drawn_mm: int) -> None:
@@ -97,7 +98,7 @@ class Frame(Waiting):
         self.stream, self.place, self.region = stream, place, region
         self.area, self.drawn_mm = message.src_area, drawn_mm
         self.started = self.done = self.key = self.went = False
-        self.data = None
+        self.data, self.trouble = None, ""
         self.keep()
         self.snapshot = True
         self.weight = stream.rate.bit_rate // 8 // stream.rate.fps  # of what is sent, about
@@ -111,8 +112,8 @@ class Frame(Waiting):
             if not self.done:
                 try:
                     self.data = self._encode(stream)
-                except (video.VideoError, ImageError):
-                    self.data = None
+                except (video.VideoError, ImageError) as error:
+                    self.trouble = str(error)
                 self.done = True
 
     def _encode(self, stream: Stream) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib import import_module
 from types import ModuleType
@@ -62,6 +62,9 @@ AV_CODECS: dict[int, AVCodec] = {
         even=True,
     ),
 }
+
+# bitmap formats of what may be a frame
+FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
 
 # as they are written in settings
 NAMES: dict[str, int] = {
@@ -166,7 +169,7 @@ class MjpegEncoder:
 
     def encode(self, picture: Pixels, pts: int, *, key: bool = False) -> bytes:
         try:
-            return jpeg_file(picture.image(), self.quality)
+            return jpeg_file(_without_alpha(picture).image(), self.quality)
         except (OSError, ValueError, ImageError) as error:
             raise VideoError(f"MJPEG: {error}") from error
 
@@ -189,6 +192,11 @@ def jpeg_file(image: Image.Image, quality: int) -> bytes:
     with open(os.memfd_create("frame"), "w+b", buffering=0) as file:
         image.save(file, "JPEG", quality=quality)
         return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+
+
+def _without_alpha(picture: Pixels) -> Pixels:
+    """The same with colours only."""
+    return replace(picture, format=BitmapFormat.BIT32) if picture.format == BitmapFormat.RGBA else picture
 
 
 class AVEncoder:
@@ -259,7 +267,7 @@ class AVEncoder:
         if picture.top_down and picture.format in (BitmapFormat.BIT32, BitmapFormat.RGBA):
             name, row, rows = "bgr0", width * 4, memoryview(picture.rows())
         else:
-            name, row, rows = "rgb24", width * 3, memoryview(picture.image().convert("RGB").tobytes())
+            name, row, rows = "rgb24", width * 3, memoryview(_without_alpha(picture).image().tobytes())
         frame = self._av.VideoFrame(width, height, name)
         plane = frame.planes[0]
         padding = bytes(plane.line_size - row)
@@ -326,5 +334,4 @@ def crop(pixels: Pixels, left: int, top: int, right: int, bottom: int) -> Pixels
         raise ImageError("a frame of pixels that are not there")
     if (left, top, right, bottom) == (0, 0, pixels.width, pixels.height):
         return pixels
-    image = pixels.image().convert("RGB").crop((left, top, right, bottom))
-    return _pixels_of(image)
+    return _pixels_of(_without_alpha(pixels).image().crop((left, top, right, bottom)))

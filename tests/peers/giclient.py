@@ -10,7 +10,7 @@ told by {"t": seconds since the epoch, "event": name, ...}.
 
 Commands ("do"): connect (host, port, tls_port, unix_path, ca_file, cert_subject,
 password, read_only), disconnect, key (codes), key_down, key_up (code), motion (dx,
-dy), position (x, y), button (button), shot (path), stats, quit.
+dy), position (x, y), button (button), shot (path), prefer_codecs (codecs), stats, quit.
 """
 
 import ctypes
@@ -170,6 +170,9 @@ class Client:
         read = {name: channel.get_property("total-read-bytes") for name, channel in self.channels.items()}
         mode = self.one("main").get_property("mouse-mode") if "main:0" in self.channels else 0
         return {"counts": self.counts, "read_bytes": read, "mouse_mode": mode}
+
+    def do_prefer_codecs(self, codecs):
+        return {"sent": self.one("display").display_channel_change_preferred_video_codec_types(codecs)}
 
     def do_quit(self):
         GLib.idle_add(self.loop.quit)
