@@ -192,7 +192,7 @@ class GlzDictionary:
         """
         Become what a source's dictionary was, with the window whose images came ahead.
 
-        If they are not all that the source had, the dictionary has ended. Raises
+        If they are not all that the source had, no image refers back to them. Raises
         ``ProtocolError`` and stays as it is if the state is impossible.
         """
         kind: Any = GlzDictionaryState
@@ -210,13 +210,12 @@ class GlzDictionary:
         self._sent = {use.channel_id: use.serial for use in state.uses}
         self._awaited = {}
         self._unsent = {}
-        if contents is None and state.size:
-            contents = GlzWindow(state.size)
-        whole = contents is not None and (contents.size, contents.next_id, contents.oldest_id) == (
-            state.size,
-            state.next_id,
-            state.oldest_id,
-        )
-        self.ended = bool(state.ended) or bool(state.size) and not whole
-        self.window = contents if whole and not self.ended else None
+        self.ended, self.window = bool(state.ended), None
+        if self.size and not self.ended:
+            whole = contents is not None and (contents.size, contents.next_id, contents.oldest_id) == (
+                state.size,
+                state.next_id,
+                state.oldest_id,
+            )
+            self.window = contents if whole else GlzWindow(state.size, state.next_id)
         self.pixels_ever = self.window.taken if self.window is not None else 0

@@ -87,6 +87,7 @@ MODES[ImageCompression.QUIC] = ("quic",)
 MODES[ImageCompression.LZ] = ("lz", "lz_palette")
 MODES[ImageCompression.AUTO_LZ] = ("quic_natural", "lz", "lz_palette")
 MODES[ImageCompression.GLZ] = (GLZ, "lz", "lz_palette")
+MODES[ImageCompression.AUTO_GLZ] = ("quic_natural", GLZ, "lz", "lz_palette")
 
 LOSSY = ("jpeg", "jpeg_alpha")  # tried before those of any mode, where loss is allowed
 
