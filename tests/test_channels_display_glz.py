@@ -199,6 +199,23 @@ class EncodingTests(SynchronousTestCase):
         for message, source in zip(messages, drawn, strict=True):
             self.assertEqual(client.pixels(message.src_bitmap), source.data)
 
+    def test_auto(self):
+        """auto_glz: QUIC for a photograph that comes once, GLZ for one that comes again and for drawings."""
+        peer, client = ready("auto_glz"), Client()
+        for side in (100, 40):
+            drawn = [
+                photograph(side, side, side),
+                text(side, side, side),
+                *2 * [photograph(side, side, side)],
+            ]
+            peer.core.drawables(Batch.of([copy(each, left=110 * n) for n, each in enumerate(drawn)]))
+            messages = peer.work()
+            self.assertEqual(kinds(messages), [ImageType.QUIC] + 3 * [ImageType.GLZ_RGB])
+            for message, source in zip(messages, drawn, strict=True):
+                self.assertEqual(client.pixels(message.src_bitmap), source.data)
+            sizes = [len(message.src_bitmap.data.data) for message in messages]
+            self.assertLess(sizes[3], sizes[0] / 5)
+
     def test_clients(self):
         """Each client has its own dictionary; what other codecs made is shared."""
         batch = Batch.of([copy(text(100, 100, 1))])

@@ -62,7 +62,7 @@ class OpenTests(SynchronousTestCase):
         dictionary = GlzDictionary()
         self.assertFalse(dictionary.usable)
         self.assertFalse(dictionary.takes(picture(1)))
-        self.assertFalse(dictionary.has_much_of(picture(1)))
+        self.assertFalse(dictionary.knows(picture(1)))
         self.assertIsNone(dictionary.encode(picture(1), 0))
         self.assertEqual(dictionary.next_id, 0)
 
@@ -105,8 +105,16 @@ class OrderTests(SynchronousTestCase):
         """An image that is in the window is found there, another one is not."""
         dictionary = opened()
         dictionary.encode(picture(1), 0)
-        self.assertTrue(dictionary.has_much_of(picture(1)))
-        self.assertFalse(dictionary.has_much_of(picture(99, 41)))
+        self.assertTrue(dictionary.knows(picture(1)))
+        self.assertFalse(dictionary.knows(picture(99, 41)))
+
+    def test_seen_elsewhere(self):
+        """An image that went out in another encoding is known when it comes again."""
+        dictionary = opened()
+        dictionary.seen_elsewhere(picture(1))
+        self.assertTrue(dictionary.knows(picture(1)))
+        self.assertFalse(dictionary.knows(picture(99, 41)))
+        self.assertEqual(dictionary.next_id, 0)
 
     def test_too_large(self):
         """An image that does not fit into the window is not for it."""

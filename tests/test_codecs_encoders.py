@@ -69,7 +69,10 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_glz(self):
         """GLZ is named before what takes its place where there is no dictionary."""
-        for mode, names in ((ImageCompression.GLZ, ("glz", "lz")),):
+        for mode, names in (
+            (ImageCompression.GLZ, ("glz", "lz")),
+            (ImageCompression.AUTO_GLZ, ("quic_natural", "glz", "lz")),
+        ):
             self.assertEqual(candidates(flat(), mode, client_lz4=True, lossy=False), names)
             self.assertEqual(candidates(indexed(), mode, client_lz4=True, lossy=False), ("lz_palette",))
 

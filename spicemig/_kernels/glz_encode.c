@@ -18,7 +18,7 @@
 #define SPARE_BYTES 16                  /* that may be touched behind what is written */
 #define PROBES 64       /* places that are looked up */
 #define PROBE_STEPS 32  /* how far to go on from each */
-#define PROBE_LENGTH 8  /* units in a row that must be found */
+#define PROBE_LENGTH 32 /* units in a row that must be found */
 
 /* What is coded of a unit of four bytes: some that are behind one another. */
 struct plane {

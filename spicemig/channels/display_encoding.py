@@ -23,6 +23,7 @@ from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
 from spicemig.codecs.encoders import GLZ, Encoded, Encoding, image_is_natural, pixels_of
+from spicemig.codecs.pixels import Pixels
 
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
 RUN_DRAWABLES = 32  # waiting drawables that a run takes its images from; so many may be pinned
@@ -56,9 +57,16 @@ class Choice:
     def make(self, dictionary: GlzDictionary, channel_id: int) -> InDictionary | None:
         """Decide, and encode it; None if other encoders are to take it."""
         pixels = pixels_of(self.image)
-        if self.names[0] != GLZ and not dictionary.has_much_of(pixels) and image_is_natural(self.image):
+        if self.names[0] != GLZ and self._goes_elsewhere(pixels, dictionary):
+            dictionary.seen_elsewhere(pixels)
             return None
         return dictionary.encode(pixels, channel_id, deflated=self.deflated)
+
+    def _goes_elsewhere(self, pixels: Pixels, dictionary: GlzDictionary) -> bool:
+        """Photographs do, unless the like of them was sent before; what is quick is looked at first."""
+        if len(self.image.data) < INLINE_BYTES:
+            return image_is_natural(self.image) and not dictionary.knows(pixels)
+        return not dictionary.knows(pixels) and image_is_natural(self.image)
 
 
 class GlzRun:

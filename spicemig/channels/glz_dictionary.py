@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from spicemig.channels.pixmap_cache import MAX_CHANNELS, CacheUse
 from spicemig.codecs.encoders import Encoded
-from spicemig.codecs.glz import GlzWindow, deflate
+from spicemig.codecs.glz import GlzImage, GlzWindow, deflate
 from spicemig.codecs.pixels import Pixels
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, session_state
@@ -32,7 +32,8 @@ from spicemig.wire.enums import ImageType
 
 MAX_WINDOW_PIXELS = 16 << 20  # kept per client, whatever it asks for: 64 MiB, the most of spice-gtk
 MIN_WINDOW_PIXELS = 1 << 12  # with less, nothing would ever be found
-HIT_SHARE = 0.5  # of the places that a probe looks at: with more, an image is mostly in the window
+HIT_SHARE = 0.4  # of the places that a probe looks at: with more, the window makes an image small
+ELSEWHERE_PIXELS = 4 << 20  # remembered of images that went out without it
 
 
 _U32 = struct.Struct("<I")
@@ -72,6 +73,7 @@ class GlzDictionary:
         self.busy = False  # whether a thread encodes for it
         self.pixels_ever = 0  # that were in the window
         self._lock = Lock()
+        self._elsewhere: GlzWindow | None = None  # images that went out without it, to know them again
         self._unsent: dict[int, int] = {}  # image id: channel that is to send it, in order
         self._sent: dict[int, int] = {}  # channel: serial of its last message with an image
         self._awaited: dict[tuple[int, int], int] = {}  # (channel, other): serial that was waited for
@@ -98,7 +100,7 @@ class GlzDictionary:
     def end(self) -> None:
         """Encode nothing more; the client's window is left to itself."""
         self.ended = True
-        self.window = None
+        self.window = self._elsewhere = None
         self._unsent.clear()
 
     # encoding and sending
@@ -108,10 +110,23 @@ class GlzDictionary:
         window = self.window
         return window is not None and window.takes(pixels)
 
-    def has_much_of(self, pixels: Pixels) -> bool:
-        """Whether much of an image is in the window already."""
-        window = self.window
-        return window is not None and window.probe(pixels) > HIT_SHARE
+    def knows(self, pixels: Pixels) -> bool:
+        """Whether much of an image is in the window already, or was :meth:`seen_elsewhere` before."""
+        windows = (self.window, self._elsewhere)
+        return any(window is not None and window.probe(pixels) > HIT_SHARE for window in windows)
+
+    def seen_elsewhere(self, pixels: Pixels) -> None:
+        """
+        An image goes out without it, in which case none of the next ones can refer to it.
+
+        If the like of it comes again, that is worth a place in the window.
+        """
+        if self._elsewhere is None:
+            self._elsewhere = GlzWindow(min(self.size, ELSEWHERE_PIXELS))
+        window = self._elsewhere
+        if window.takes(pixels):
+            rows = pixels.rows()
+            window.put(GlzImage(window.next_id, pixels.format, pixels.width, pixels.height, rows))
 
     def encode(self, pixels: Pixels, channel_id: int, *, deflated: bool = False) -> InDictionary | None:
         """

@@ -51,7 +51,7 @@ SLOTS_LOG = 16  # of each table of places that were seen
 PLACE_BITS = 26  # of a slot: where in the ring; the others are of the hash
 PATIENCE_LOG = 6
 LONG_AHEAD = 4  # units of a colour that the table of longer beginnings looks at
-PROBES, PROBE_STEPS, PROBE_LENGTH = 64, 32, 8
+PROBES, PROBE_STEPS, PROBE_LENGTH = 64, 32, 32
 HASH_FACTOR = 0x9E3779B97F4A7C15
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF
 

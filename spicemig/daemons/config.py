@@ -164,10 +164,13 @@ class DisplaySettings:
     """How pictures are sent."""
 
     image_compression: str = option(
-        kinds.choice("off", "auto_lz", "quic", "lz", "lz4"),
-        "lz4",
-        "How images are compressed for clients that understand it; a client may ask for another way. "
-        "auto_lz takes quic for photographs and lz for everything else.",
+        kinds.choice("off", "auto_glz", "auto_lz", "quic", "glz", "lz", "lz4"),
+        "auto_glz",
+        """How images are compressed for clients that understand it; a client may ask for another way. glz
+        makes them small by what the client was sent before, lz each by itself, and so does quic with
+        photographs. auto_glz takes quic for photographs that come for the first time, and glz for everything
+        else; auto_lz takes quic for photographs, and lz for everything else. Images with palettes are never
+        compressed with glz or quic.""",
     )
     jpeg_wan: str = option(
         kinds.choice("auto", "always", "never"),

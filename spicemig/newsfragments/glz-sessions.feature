@@ -1,0 +1,1 @@
+Clients are sent images as GLZ, which are small by what the client was sent before (image_compression auto_glz, the default, and glz); a handover keeps that: the target's first image refers back to those of the source.
