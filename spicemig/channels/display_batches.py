@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from spicemig.channels import display_packing_reference as reference
+from spicemig.channels.display_encoding import goes_elsewhere
 from spicemig.channels.display_images import INLINE_BYTES, MAX_PADDING_BYTES, MIN_ENCODED_BYTES
 from spicemig.channels.display_kernels import kernel
 from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_stock import DEPTHS
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
 from spicemig.codecs.compiled import choices
-from spicemig.codecs.encoders import image_is_natural, pixels_of
+from spicemig.codecs.encoders import pixels_of
 from spicemig.wire.declare import Buffer
 
 SEPARATE_BYTES = 16 * 1024  # what is larger stays a buffer of its own
@@ -111,7 +112,11 @@ class BatchPacker:
             choices(mode, self._client_lz4),
             self._in_dictionary if self._dictionary.usable else None,
         )
-        packed = Packed(*kernel(*drawn, client, serial, *room, BUDGET_BYTES, self._sent))
+        try:
+            packed = Packed(*kernel(*drawn, client, serial, *room, BUDGET_BYTES, self._sent))
+        except BaseException:
+            self._dictionary.end()  # it may have what will not be sent
+            raise
         if self._own is not None:
             self._dictionary.sent(self._own, self._channel_id, serial + packed.messages)
             self._own = None
@@ -129,7 +134,7 @@ class BatchPacker:
             return None
         if not dictionary.free_for(self._channel_id):
             return NotImplemented
-        if natural_apart and not dictionary.has_much_of(pixels) and image_is_natural(image):
+        if natural_apart and goes_elsewhere(image, pixels, dictionary):
             return None
         own = dictionary.encode(pixels, self._channel_id, deflated=self._line.zlib_glz)
         if own is None:

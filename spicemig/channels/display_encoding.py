@@ -45,6 +45,21 @@ class EncodeJob:
         return self.encoding.make()
 
 
+def goes_elsewhere(image: Any, pixels: Pixels, dictionary: GlzDictionary) -> bool:
+    """
+    Whether an image is for the encoders that a mode names before GLZ; the dictionary notes it then.
+
+    Photographs are, unless the like of them was sent before.
+    """
+    if len(image.data) < INLINE_BYTES:  # what is quicker is looked at first
+        elsewhere = image_is_natural(image) and not dictionary.knows(pixels)
+    else:
+        elsewhere = not dictionary.knows(pixels) and image_is_natural(image)
+    if elsewhere:
+        dictionary.seen_elsewhere(pixels)
+    return elsewhere
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """An image that the dictionary takes if it is not better off with the encoders named before GLZ."""
@@ -57,16 +72,9 @@ class Choice:
     def make(self, dictionary: GlzDictionary, channel_id: int) -> InDictionary | None:
         """Decide, and encode it; None if other encoders are to take it."""
         pixels = pixels_of(self.image)
-        if self.names[0] != GLZ and self._goes_elsewhere(pixels, dictionary):
-            dictionary.seen_elsewhere(pixels)
+        if self.names[0] != GLZ and goes_elsewhere(self.image, pixels, dictionary):
             return None
         return dictionary.encode(pixels, channel_id, deflated=self.deflated)
-
-    def _goes_elsewhere(self, pixels: Pixels, dictionary: GlzDictionary) -> bool:
-        """Photographs do, unless the like of them was sent before; what is quick is looked at first."""
-        if len(self.image.data) < INLINE_BYTES:
-            return image_is_natural(self.image) and not dictionary.knows(pixels)
-        return not dictionary.knows(pixels) and image_is_natural(self.image)
 
 
 class GlzRun:
