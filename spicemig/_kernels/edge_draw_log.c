@@ -19,7 +19,7 @@ struct held {
 /* What draw_log works with. */
 struct drawing_log {
     PyObject *batches, *surfaces;
-    Py_ssize_t place_count;
+    size_t place_count;
     struct held *held;
 };
 
@@ -238,12 +238,12 @@ PyObject *spicemig_edge_draw_log(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "y*O!O!O:draw_log", &log, &PyList_Type, &drawing.batches, &PyList_Type,
                           &drawing.surfaces, &other))
         return NULL;
-    drawing.place_count = PyList_Size(drawing.surfaces);
     const struct spicemig_command *commands = log.buf;
-    const Py_ssize_t count = spicemig_commands(&log, (size_t)drawing.place_count);
+    const Py_ssize_t count =
+        spicemig_commands(&log, (size_t)PyList_Size(drawing.surfaces), &drawing.place_count);
     if (count < 0)
         goto exit;
-    drawing.held = calloc((size_t)drawing.place_count + 1, sizeof *drawing.held);
+    drawing.held = calloc(drawing.place_count + 1, sizeof *drawing.held);
     if (drawing.held == NULL) {
         PyErr_NoMemory();
         goto exit;
@@ -261,7 +261,7 @@ PyObject *spicemig_edge_draw_log(PyObject *Py_UNUSED(module), PyObject *args)
     }
     result = Py_NewRef(Py_None);
 exit:
-    for (Py_ssize_t place = 0; drawing.held != NULL && place < drawing.place_count; place++)
+    for (size_t place = 0; drawing.held != NULL && place < drawing.place_count; place++)
         if (drawing.held[place].is_known)
             PyBuffer_Release(&drawing.held[place].pixels);
     free(drawing.held);

@@ -34,7 +34,7 @@ int spicemig_number(PyObject *object, enum name name, uint32_t *number)
     return 0;
 }
 
-Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places)
+Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places, size_t *used)
 {
     const Py_ssize_t count = log->len / (Py_ssize_t)sizeof(struct spicemig_command);
 
@@ -44,15 +44,17 @@ Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places)
         return -1;
     }
     const struct spicemig_command *commands = log->buf;
+    size_t last = 0;
     for (Py_ssize_t index = 0; index < count; index++) {
-        int known = commands[index].place < places;
+        last = commands[index].place > last ? commands[index].place : last;
         for (unsigned which = 0; which < SPICEMIG_READS; which++)
-            known &= commands[index].reads[which] < places ||
-                     commands[index].reads[which] == SPICEMIG_NO_PLACE;
-        if (!known) {
-            PyErr_SetString(PyExc_ValueError, "commands: one names no surface");
-            return -1;
-        }
+            if (commands[index].reads[which] != SPICEMIG_NO_PLACE && commands[index].reads[which] > last)
+                last = commands[index].reads[which];
+    }
+    *used = count == 0 ? 0 : last + 1;
+    if (*used > places) {
+        PyErr_SetString(PyExc_ValueError, "commands: one names no surface");
+        return -1;
     }
     return count;
 }
@@ -312,17 +314,18 @@ PyObject *spicemig_edge_cull_log(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*:cull_log", &log, &dead))
         return NULL;
     const struct spicemig_command *commands = log.buf;
-    const Py_ssize_t count = spicemig_commands(&log, (size_t)dead.len);
+    size_t places;
+    const Py_ssize_t count = spicemig_commands(&log, (size_t)dead.len, &places);
     if (count < 0)
         goto exit;
-    hidden = calloc((size_t)dead.len + 1, sizeof *hidden);
+    hidden = calloc(places + 1, sizeof *hidden);
     keep = calloc((size_t)count + 1, 1);
     used = PyByteArray_FromStringAndSize(NULL, dead.len);
     if (hidden == NULL || keep == NULL || used == NULL) {
         PyErr_NoMemory();
         goto exit;
     }
-    spicemig_cull(commands, (size_t)count, hidden, dead.buf, (size_t)dead.len, keep);
+    spicemig_cull(commands, (size_t)count, hidden, dead.buf, places, keep);
     uint8_t *flags = (uint8_t *)PyByteArray_AsString(used);
     memset(flags, 0, (size_t)dead.len);
     for (Py_ssize_t index = 0; index < count; index++) {
@@ -365,16 +368,18 @@ PyObject *spicemig_edge_split_log(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "place: there is no such place");
         goto exit;
     }
-    const Py_ssize_t count = spicemig_commands(&log, (size_t)places);
+    size_t used;
+    const Py_ssize_t count = spicemig_commands(&log, (size_t)places, &used);
     if (count < 0)
         goto exit;
-    group = malloc(((size_t)places + 1) * sizeof *group);
+    used = (size_t)place >= used ? (size_t)place + 1 : used;
+    group = malloc((used + 1) * sizeof *group);
     mine = calloc((size_t)count + 1, 1);
     if (group == NULL || mine == NULL) {
         PyErr_NoMemory();
         goto exit;
     }
-    spicemig_split(log.buf, (size_t)count, group, (size_t)places, (uint32_t)place, mine);
+    spicemig_split(log.buf, (size_t)count, group, used, (uint32_t)place, mine);
     first = chosen(log.buf, count, mine, 1);
     second = first == NULL ? NULL : chosen(log.buf, count, mine, 0);
     if (second != NULL)
@@ -401,7 +406,8 @@ PyObject *spicemig_edge_renumber_log(PyObject *Py_UNUSED(module), PyObject *args
 
     if (!PyArg_ParseTuple(args, "w*n:renumber_log", &log, &batches))
         return NULL;
-    const Py_ssize_t count = spicemig_commands(&log, SPICEMIG_NO_PLACE);
+    size_t used;
+    const Py_ssize_t count = spicemig_commands(&log, SPICEMIG_NO_PLACE, &used);
     if (count < 0)
         goto exit;
     numbers = batches < 0 ? NULL : malloc(((size_t)batches + 1) * sizeof *numbers);
@@ -459,7 +465,8 @@ PyObject *spicemig_edge_mark_tiles(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "y*O!O!:mark_tiles", &log, &PyList_Type, &surfaces, &PyDict_Type, &dirty))
         return NULL;
     const struct spicemig_command *commands = log.buf;
-    const Py_ssize_t count = spicemig_commands(&log, (size_t)PyList_Size(surfaces));
+    size_t used;
+    const Py_ssize_t count = spicemig_commands(&log, (size_t)PyList_Size(surfaces), &used);
     for (Py_ssize_t index = 0; index < count; index++) {
         const struct spicemig_command *command = &commands[index];
         if (command->place != place) {

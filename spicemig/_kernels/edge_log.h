@@ -32,7 +32,10 @@ PyObject *spicemig_attribute(PyObject *object, enum name name);
 /* An attribute that is a number; 0 for one that is negative or above UINT32_MAX. -1: there is none. */
 int spicemig_number(PyObject *object, enum name name, uint32_t *number);
 
-/* The commands of a log; how many, or -1 with an error. Of each the places were checked. */
-Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places);
+/*
+ * The commands of a log; how many, or -1 with an error. Of each the places were checked;
+ * used is behind the last of them.
+ */
+Py_ssize_t spicemig_commands(const Py_buffer *log, size_t places, size_t *used);
 
 #endif

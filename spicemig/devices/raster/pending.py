@@ -34,7 +34,7 @@ from spicemig.errors import GuestError, WireError
 
 # There may be twice as many before anybody looks which of them are needed.
 WAITING_LIMIT = 2048  # commands; if so many are needed, they are drawn
-WAITING_BYTES_LIMIT = 16 * 1024 * 1024  # that their batches hold, and surfaces that are gone
+WAITING_BYTES_LIMIT = 12 * 1024 * 1024  # that their batches hold, and surfaces that are gone
 WAITING_WORK_LIMIT = 1 << 24  # as Command.work has it; about 10 ms
 FEW_BYTES = 4 * 1024 * 1024  # for which nobody looks
 
@@ -52,6 +52,7 @@ class Raster:
         self._places: list[Surface | None] = []  # also those that are gone but may be read
         self._place_of: dict[int, int] = {}  # by id
         self._gone = bytearray()  # a byte for each place: not 0 if its surface is gone
+        self._gone_surfaces: dict[int, Surface] = {}  # by place
         self._free: list[int] = []
         self._commands = bytearray()
         self._batches: list[Batch] = []
@@ -81,6 +82,7 @@ class Raster:
             self._free_place(place)
             return
         self._gone[place] = 1
+        self._gone_surfaces[place] = surface
         self._held_bytes += len(surface.pixels)
         self._keep_limits()
 
@@ -163,13 +165,11 @@ class Raster:
         self._batches = [self._batches[number] for number in numbers]
         self._batch_bytes = [self._batch_bytes[number] for number in numbers]
         self._held_bytes = sum(self._batch_bytes)
-        for place, gone in enumerate(self._gone):
-            surface = self._places[place]
-            if not gone or surface is None:
-                continue
-            if used[place]:
+        for place, surface in list(self._gone_surfaces.items()):
+            if place < len(used) and used[place]:
                 self._held_bytes += len(surface.pixels)
             else:
+                del self._gone_surfaces[place]
                 self._free_place(place)
 
     def _draw(self, commands: bytes | bytearray) -> None:
@@ -184,7 +184,7 @@ class Raster:
         draw_log(needed, self._batches, self._places, other)
         if not self._commands:
             self._work = 0
-            self._forget_unused(bytes(len(self._places)))
+            self._forget_unused(b"")
 
     def _draw_one(self, batch: int, offset: int, place: int, reads: tuple[int, ...]) -> None:
         """Open the message of a command, and draw it."""
