@@ -3,7 +3,7 @@
 # make demo    a session moved between two servers and back, with pictures in demo/
 # make check   ruff, mypy and all tests; INSTALL_PEERS=1 (as root, on Debian) installs the programs they talk to
 # make lint    ruff and mypy only
-# make bench   traces replayed, codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
+# make bench   traces replayed (also over TCP), codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
 #              packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
 #              CODECS="--sources FOLDER" compiles the codecs of the peer (apt-get source spice spice-gtk)
 # make docs    write again what is made from declarations: etc/ and man/
@@ -44,6 +44,8 @@ bench: all
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/replay.py $(REPLAY)
 	$(BIN)/python benchmarks/codecs.py $(CODECS)
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/pause.py
 	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/raster.py

@@ -77,17 +77,23 @@ def _runs_of(
         said = peer.replay(trace.plain, number, pace, trace.barriers, options.streaming)
         yield {"who": "peer", "workers": 1, **size, **said}
     for workers in options.workers:
-        arguments = [str(trace.batches), mode, pace, str(workers), str(int(options.streaming))]
-        ours = subprocess.run(
-            [sys.executable, __file__, "--play", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_SECONDS,
-        )
-        if ours.returncode:
-            raise SystemExit(f"{trace.name} {mode} {pace}: {ours.stderr}")
-        yield {"who": "ours", **size, **json.loads(ours.stdout)}
+        yield {"who": "ours", **size, **in_process(trace, mode, pace, workers, options.streaming)}
+
+
+def in_process(trace: traces.Ready, mode: str, pace: str, workers: int, streaming: bool) -> Run:
+    """One run of ours, in a process of its own."""
+    arguments = [str(trace.batches), mode, pace, str(workers), str(int(streaming))]
+    said = subprocess.run(
+        [sys.executable, __file__, "--play", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    if said.returncode:
+        raise SystemExit(f"{trace.name} {mode} {pace}: {said.stderr}")
+    run: Run = json.loads(said.stdout)
+    return run
 
 
 def _line(run: Run) -> str:
@@ -99,7 +105,7 @@ def _line(run: Run) -> str:
 
 
 def play(batches: str, mode: str, pace: str, workers: str, streaming: str) -> None:
-    """One run of ours, in a process of its own; prints the report."""
+    """The process of one run; prints the report."""
     how = Encode(mode, pace, int(workers), bool(int(streaming)))
     print(json.dumps(send(traces.load(Path(batches)), QXLDevice(), how)))
 

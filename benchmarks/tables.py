@@ -53,10 +53,11 @@ def environment() -> dict[str, Any]:
     }
 
 
-def save(name: str, result: Any, table: str, plot: str) -> None:
-    """Write ``build/bench/NAME`` as .json, .md and .svg."""
+def save(name: str, result: Any, table: str, plot: str = "") -> None:
+    """Write ``build/bench/NAME`` as .json and .md, and as .svg if there is a plot."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (RESULTS / f"{name}.md").write_text(table + "\n")
-    (RESULTS / f"{name}.svg").write_text(plot)
-    print(f"written: {RESULTS / name}.json, .md and .svg")
+    made = {".json": json.dumps(result, indent=1) + "\n", ".md": table + "\n", ".svg": plot}
+    for ending, text in made.items():
+        if text:
+            (RESULTS / (name + ending)).write_text(text)
+    print(f"written: {RESULTS / name}{', '.join(ending for ending, text in made.items() if text)}")
