@@ -77,6 +77,7 @@ class Peer:
 def ready(**options):
     """A peer whose client has said Init and was told of a primary surface."""
     peer = Peer(**options)
+    peer.core.common.ack_window = 20  # closed by few drawings
     peer.core.start(0.0)
     peer.say(INIT, base.AckSync(1))
     peer.core.surface_created(Surface(0, 640, 480), primary=True)

@@ -176,6 +176,22 @@ class TwinTests(TwinCase):
         self.assertGreater(min(stopped, covered), 30)
         self.assertGreater(packed, 100)
 
+    def test_boxes(self):
+        """Where a batch draws."""
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        guest = Guest(self.dice)
+        for _ in range(60):
+            surfaces = self.dice.choice([SURFACES, [Surface(number, 64, 64) for number in range(60)]])
+            packer.tell_surfaces(surfaces)
+            batch = Batch()
+            for _drawing in range(self.dice.choice([1, 10, 100])):
+                message = guest.message()
+                message.base.surface_id = self.dice.choice(surfaces).id
+                batch.append(message)
+            start, pixels = self.dice.choice([0, 0, 5]), self.dice.choice([0, 0, 400])
+            arguments = batch.records, batch.index, start, batch.images, packer._surfaces, pixels
+            self.assertEqual(self.kernels().boxes_of_batch(*arguments), reference.boxes_of_batch(*arguments))
+
     def test_damaged(self):
         """Records that are damaged anywhere are refused, or taken by both."""
         guest = Guest(self.dice)

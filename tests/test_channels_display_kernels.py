@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernels of display pipes do what their twins say."""
 
-from spicemig.channels import display_reference
+import struct
+
+from spicemig.channels import display_reference, regions
 from spicemig.channels.display_reference import DRAWS, NOTHING, ROW, covered, row_of
 from spicemig.wire.drawing import Rect
 from tests.twins import TwinCase
@@ -51,3 +53,40 @@ class CoveredTests(TwinCase):
         self.assertEqual(covered(rows, cover, False), [])
         self.assertEqual(covered(rows[: ROW.size], cover, False), [0])
         self.assertEqual(rows[0] & DRAWS, DRAWS)
+
+
+class BoxTests(TwinCase):
+    """Boxes that are put into a region."""
+
+    twins = regions
+
+    def boxes(self, count, scale):
+        """Packed boxes, some of them empty."""
+        found = []
+        for _ in range(count):
+            top, left = (self.dice.randrange(-20, 60) * scale for _side in range(2))
+            height, width = (self.dice.randrange(-1, 12) * scale for _side in range(2))
+            found.append(struct.pack("<4i", top, left, top + height, left + width))
+        return b"".join(found)
+
+    def test_alike(self):
+        """The same boxes come of it, also where they are as large as can be."""
+        full = 0
+        for _ in range(300):
+            scale = self.dice.choice([1, 1, 1, 10_000_000])
+            most = self.dice.choice([1, 3, 32])
+            region = b""
+            for _again in range(2):
+                added = self.boxes(self.dice.choice([0, 1, 5, 60]), scale)
+                expected = regions.add_boxes(region, added, most)
+                self.assertEqual(self.kernels().add_boxes(region, added, most), expected)
+                region = expected
+            full += len(region) == 16 * most
+        self.assertGreater(full, 50)
+
+    def test_refused(self):
+        """What is no region is refused."""
+        for arguments in ((bytes(15), b"", 3), (b"", bytes(17), 3), (bytes(64), b"", 3), (b"", b"", 0)):
+            for module in (self.kernels(), regions):
+                with self.assertRaises(ValueError):
+                    module.add_boxes(*arguments)

@@ -129,6 +129,8 @@ extern const char spicemig_lz_decode_doc[];
 /* edge_pipe.c */
 PyObject *spicemig_edge_covered(PyObject *module, PyObject *args);
 extern const char spicemig_covered_doc[];
+PyObject *spicemig_edge_add_boxes(PyObject *module, PyObject *args);
+extern const char spicemig_add_boxes_doc[];
 
 /* edge_log.c */
 PyObject *spicemig_edge_take_batch(PyObject *module, PyObject *args);
@@ -178,6 +180,8 @@ PyObject *spicemig_edge_pack_batch(PyObject *module, PyObject *args);
 extern const char spicemig_pack_batch_doc[];
 PyObject *spicemig_edge_pack_entries(PyObject *module, PyObject *args);
 extern const char spicemig_pack_entries_doc[];
+PyObject *spicemig_edge_boxes_of_batch(PyObject *module, PyObject *args);
+extern const char spicemig_boxes_of_batch_doc[];
 
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);

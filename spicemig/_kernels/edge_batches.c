@@ -379,3 +379,67 @@ PyObject *spicemig_edge_pack_entries(PyObject *Py_UNUSED(module), PyObject *args
     }
     return finished(&packing, outcome != FAILED, next, sent, 0);
 }
+
+#define MOST_SURFACES 32 /* that one call can tell of */
+#define BOX_BYTES 16
+
+const char spicemig_boxes_of_batch_doc[] =
+    "boxes_of_batch(records, index, start, images, surfaces, stream_pixels)\n--\n\n"
+    "Where drawables draw, up to the first one that may be a frame: by surface, boxes as they are in records.";
+
+PyObject *spicemig_edge_boxes_of_batch(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer records, surfaces;
+    Py_ssize_t start;
+    PyObject *index, *images, *found = NULL, *result = NULL;
+    struct packing packing = {0};
+    struct taken taken;
+    struct spicemig_row row;
+    uint32_t ids[MOST_SURFACES];
+    struct room boxes[MOST_SURFACES] = {0};
+    size_t count = 0, place = 0;
+
+    if (!PyArg_ParseTuple(args, "y*O!nO!y*L:boxes_of_batch", &records, &PyList_Type, &index, &start,
+                          &PyList_Type, &images, &surfaces, &packing.stream_pixels))
+        return NULL;
+    packing.surfaces = surfaces.buf;
+    packing.surface_count = (size_t)surfaces.len / SURFACE_ROW_BYTES;
+    for (start = start < 0 ? 0 : start; start < PyList_Size(index); start++) {
+        if (!take(&packing, &records, index, images, start, &taken, &row))
+            goto exit;
+        if (taken.target == NULL)
+            continue;
+        if (taken.kept)
+            break;
+        if (place >= count || ids[place] != taken.drawable.surface)
+            for (place = 0; place < count && ids[place] != taken.drawable.surface; place++)
+                ;
+        if (place == count) {
+            if (count == MOST_SURFACES)
+                break;
+            ids[count++] = taken.drawable.surface;
+        }
+        if (!spicemig_grow(boxes + place, BOX_BYTES))
+            goto exit;
+        memcpy(boxes[place].bytes + boxes[place].used, taken.drawable.record + 12, BOX_BYTES);
+        boxes[place].used += BOX_BYTES;
+    }
+    found = PyDict_New();
+    for (size_t each = 0; each < count && found != NULL; each++) {
+        PyObject *const id = PyLong_FromUnsignedLong(ids[each]);
+        PyObject *const bytes =
+            PyBytes_FromStringAndSize((const char *)boxes[each].bytes, (Py_ssize_t)boxes[each].used);
+        if (id == NULL || bytes == NULL || PyDict_SetItem(found, id, bytes) < 0)
+            Py_CLEAR(found);
+        Py_XDECREF(id);
+        Py_XDECREF(bytes);
+    }
+    if (found != NULL)
+        result = Py_BuildValue("nN", start, found);
+exit:
+    for (size_t each = 0; each < count; each++)
+        free(boxes[each].bytes);
+    PyBuffer_Release(&records);
+    PyBuffer_Release(&surfaces);
+    return result;
+}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
-from spicemig.channels.common import CommonState, CoreBlock, HeldMessage, keep
+from spicemig.channels.common import ACK_WINDOW, CommonState, CoreBlock, HeldMessage, keep
 from spicemig.channels.events import (
     ClientDead,
     ClientDisconnecting,
@@ -132,6 +132,7 @@ class ChannelCore:
     state_type: ClassVar[Any] = NoState
     offered_caps: ClassVar[frozenset[int]] = frozenset()  # channel capabilities for the link reply
     uses_acks: ClassVar[bool] = False  # whether the client is asked to acknowledge
+    ack_window: ClassVar[int] = ACK_WINDOW
     body_max_bytes: ClassVar[int] = BODY_MAX_BYTES
     ping_seconds: ClassVar[float] = LONG_PING_SECONDS
     answered_while_parked: ClassVar[frozenset[type[Any]]] = frozenset()
@@ -154,6 +155,7 @@ class ChannelCore:
     ) -> None:
         self.state: Any = self.state_type() if state is None else state
         self.common = self.common_type()
+        self.common.ack_window = self.ack_window
         self.mini = mini
         self.caps = frozenset(caps)
         self.channel_id = channel_id

@@ -67,6 +67,9 @@ from spicemig.wire.enums import (
 )
 from spicemig.wire.messages import display
 
+# messages for an acknowledgement, each of which costs as much as some tens of drawings; how many bytes are
+# on their way is the flow's to bound
+ACK_WINDOW = 100
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 ROUND_BYTES = 1024 * 1024  # packed before the transport is asked whether it takes more
 PIXEL_BYTES = 4  # of any surface
@@ -151,6 +154,7 @@ class DisplayCore(ChannelCore):
     """
 
     channel = "display"
+    ack_window = ACK_WINDOW
     state_type = DisplayState
     offered_caps = frozenset(
         (
@@ -271,9 +275,21 @@ class DisplayCore(ChannelCore):
                 at = self._send_directly(batch, at)
                 if at == len(batch):
                     return
+            elif self.pipe.owed:
+                at = self._owe(batch, at)
+                if at == len(batch):
+                    return
             self._draw(batch[at])
             at += 1
             self._pump()
+
+    def _owe(self, batch: Any, start: int) -> int:
+        """Owe what drawings from this one on touch; returns the first one that must be looked at."""
+        self.packer.stream_pixels = self.streams.frame_pixels
+        next, boxes = self.packer.boxes(batch, start)
+        for surface, packed in boxes.items():
+            self.pipe.owed.add_boxes(surface, packed)
+        return next
 
     def _draw(self, drawable: Any) -> None:
         """A drawable of the device that must be looked at, or wait."""

@@ -34,6 +34,7 @@ _SURFACE = struct.Struct("<5I")  # id, format, depth, width, height
 
 pack_batch = kernel(reference.pack_batch)
 pack_entries = kernel(reference.pack_entries)
+boxes_of_batch = kernel(reference.boxes_of_batch)
 
 
 class Packed(NamedTuple):
@@ -93,6 +94,17 @@ class BatchPacker:
     ) -> Packed:
         """The first entries of a pipe, as far as they are of this class and not pinned."""
         return self._packed(pack_entries, (entries, kind), mode, serial, room)
+
+    def boxes(self, batch: Any, start: int) -> tuple[int, dict[int, bytes]]:
+        """
+        Where drawables of a batch from this one on draw: by surface, packed boxes.
+
+        Also the place of the first one that may be a frame of a stream; it is not among them.
+        """
+        found: tuple[int, dict[int, bytes]] = boxes_of_batch(
+            batch.records, batch.index, start, batch.images, self._surfaces, self.stream_pixels
+        )
+        return found
 
     def _packed(
         self,

@@ -25,6 +25,7 @@ from spicemig.wire.enums import ClipType, ImageType
 from spicemig.wire.framing import frame_body
 
 CHUNK = 64  # drawables among which covered ones are looked for
+MOST_SURFACES = 32  # that one call can tell of
 
 _HEADER = struct.Struct("<IHBBI4iI")
 _RELOCATION = struct.Struct("<II")
@@ -269,6 +270,31 @@ def pack_batch(
     return packing.result(start, dropped)
 
 
+def boxes_of_batch(
+    records: Any, index: list[int], start: int, images: list[Any], surfaces: bytes, stream_pixels: int
+) -> tuple[int, dict[int, bytes]]:
+    """
+    Where drawables from ``start`` on draw: by surface, boxes as they are in the records.
+
+    Goes up to the first one that may be a frame of a stream, and returns its place, too.
+    """
+    known = {row[0] for row in _SURFACE.iter_unpack(surfaces)}
+    boxes: dict[int, bytes] = {}
+    for place in range(start, len(index)):
+        record = _Record(records, index[place])
+        if record.surface not in known:
+            continue
+        record.find_images(images)
+        if _may_be_streamed(record, stream_pixels):
+            return place, boxes
+        if record.surface not in boxes and len(boxes) == MOST_SURFACES:
+            return place, boxes
+        boxes[record.surface] = boxes.get(record.surface, b"") + _AREA.pack(
+            record.box.top, record.box.left, record.box.bottom, record.box.right
+        )
+    return max(start, len(index)), boxes
+
+
 def _may_be_streamed(record: _Record, stream_pixels: int) -> bool:
     if not stream_pixels or not record.images or not record.simple():
         return False
@@ -336,4 +362,4 @@ def pack_entries(
     return packing.result(len(entries))
 
 
-__all__ = ["pack_batch", "pack_entries"]
+__all__ = ["boxes_of_batch", "pack_batch", "pack_entries"]

@@ -8,11 +8,46 @@ there, never less.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 
+from spicemig.channels.display_kernels import kernel
 from spicemig.wire.drawing import Rect
 
 MAX_RECTS = 32  # per surface; one more is united with that which grows least
+
+
+_BOX = struct.Struct("<4i")  # top, left, bottom, right
+
+
+def _add(rects: list[Rect], rect: Rect, most: int) -> None:
+    """Put a rectangle that is not empty into a region of at most so many."""
+    while True:
+        for known in rects:
+            if holds(known, rect):
+                return
+        rects[:] = [known for known in rects if not holds(rect, known)]
+        if len(rects) < most:
+            rects.append(rect)
+            return
+        nearest = min(rects, key=lambda known: pixels_of(around(known, rect)) - pixels_of(known))
+        rects.remove(nearest)
+        rect = around(nearest, rect)
+
+
+def add_boxes(region: bytes, boxes: bytes, most: int) -> bytes:
+    """A region of at most so many packed boxes, with these added one by one."""
+    if len(region) % _BOX.size or len(boxes) % _BOX.size or not 0 < most or len(region) > most * _BOX.size:
+        raise ValueError("region: not whole boxes, or too many")
+    rects = [Rect(*sides) for sides in _BOX.iter_unpack(region)]
+    for sides in _BOX.iter_unpack(boxes):
+        rect = Rect(*sides)
+        if rect.left < rect.right and rect.top < rect.bottom:
+            _add(rects, rect, most)
+    return b"".join(_BOX.pack(rect.top, rect.left, rect.bottom, rect.right) for rect in rects)
+
+
+_add_boxes = kernel(add_boxes)
 
 
 class Regions:
@@ -29,20 +64,16 @@ class Regions:
 
     def add(self, surface: int, rect: Rect) -> None:
         """This part, too."""
-        if rect.left >= rect.right or rect.top >= rect.bottom:
-            return
-        rects = self._regions.setdefault(surface, [])
-        while True:
-            for known in rects:
-                if holds(known, rect):
-                    return
-            rects[:] = [known for known in rects if not holds(rect, known)]
-            if len(rects) < MAX_RECTS:
-                rects.append(rect)
-                return
-            nearest = min(rects, key=lambda known: pixels_of(around(known, rect)) - pixels_of(known))
-            rects.remove(nearest)
-            rect = around(nearest, rect)
+        if rect.left < rect.right and rect.top < rect.bottom:
+            _add(self._regions.setdefault(surface, []), rect, MAX_RECTS)
+
+    def add_boxes(self, surface: int, boxes: bytes) -> None:
+        """These parts, too; each is packed as in a message."""
+        known = self._regions.get(surface, ())
+        packed = b"".join(_BOX.pack(rect.top, rect.left, rect.bottom, rect.right) for rect in known)
+        rects = [Rect(*sides) for sides in _BOX.iter_unpack(_add_boxes(packed, boxes, MAX_RECTS))]
+        if rects:
+            self._regions[surface] = rects
 
     def remove(self, surface: int, rect: Rect) -> None:
         """Not this part; if what is left has too many corners, some of it stays."""
