@@ -62,6 +62,14 @@ class Watch:
     def __init__(self, core: Any, protocol: Any) -> None:
         self.core, self.protocol = core, protocol
         self.held = self.under_way = 0
+        self._needed = 0  # bytes with which the client has the newest picture, exact or not
+        self._line_sent = core.line.sent
+        core.line.sent = self._sent
+
+    def _sent(self, drawable: Any, *more: Any) -> None:
+        self._line_sent(drawable, *more)
+        if not getattr(drawable, "exact", False):
+            self._needed = self.core.flow.sent
 
     def look(self) -> None:
         """Once."""
@@ -71,15 +79,31 @@ class Watch:
         self.held = max(self.held, waiting + self.core.pending_bytes + unsent)
         self.under_way = max(self.under_way, self.core.flow.on_the_way - unsent)
 
+    def tell(self) -> str:
+        """What there is still to do."""
+        core, owed = self.core, self.core.pipe.owed
+        areas = [(r.right - r.left) * (r.bottom - r.top) for _id, rects in owed for r in rects]
+        return (
+            f"owed {sum(areas)} pixels in {len(areas)}, {len(core.pipe.entries)} waiting, "
+            f"{core.flow.on_the_way} bytes on their way of {core.flow.window}, "
+            f"a pixel takes {core.line._pixel_bytes:.3f} bytes, slow {core.line.slow}"
+        )
+
     @property
     def newest(self) -> bool:
         """Whether the client has the newest picture."""
-        return bool(self.core.idle and self.core.line.quiet and not self.core.pending_bytes)
+        waiting = (entry for entry in self.core.pipe.entries if isinstance(entry, Waiting))
+        return (
+            not self.core.pipe.owed
+            and all(getattr(entry.drawable, "exact", False) for entry in waiting)
+            and (self.core.flow.arrived >= self._needed or self.core.line.quiet)
+        )
 
     @property
     def exact(self) -> bool:
         """Whether it is exact."""
-        return self.newest and not self.core.line.lossy
+        core = self.core
+        return bool(core.idle and core.line.quiet and not core.pending_bytes and not core.line.lossy)
 
 
 async def run(options: argparse.Namespace, name: str, jpeg: str, folder: Path) -> dict[str, Any]:
@@ -113,6 +137,8 @@ async def run(options: argparse.Namespace, name: str, jpeg: str, folder: Path) -
             await wait(watch, options.seconds, lambda: guest.describe()["ended"])
             guest.stop()
             stopped = time.monotonic()
+            if options.verbose:
+                print(watch.tell(), flush=True)
             await wait(watch, PATIENCE_SECONDS, lambda: watch.newest)
             newest.append(time.monotonic() - stopped)
             await wait(watch, PATIENCE_SECONDS, lambda: watch.exact)
@@ -189,11 +215,12 @@ def main() -> None:
     words = lambda text: text.split(",")  # noqa: E731
     parser.add_argument("--trace", type=words, default=["x11perf", "browser", "video"])
     parser.add_argument("--jpeg", type=words, default=["auto", "never"])
-    parser.add_argument("--mode", default="auto_glz", help="image_compression")
+    parser.add_argument("--mode", default="glz", help="image_compression")
     parser.add_argument("--streaming", default="filter", choices=("off", "filter", "all"))
     parser.add_argument("--rate", type=float, default=100_000.0, help="bytes per second")
     parser.add_argument("--round-trip", type=float, default=0.08, help="seconds")
     parser.add_argument("--seconds", type=float, default=6.0, help="of the guest's drawing between two stops")
+    parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     react(lambda _reactor: ensureDeferred(measure(options)))
 

@@ -355,6 +355,7 @@ class DisplayCore(ChannelCore):
         self.images.lossy = line.jpeg
         if line.became_narrow():
             self.pipe.collapse_all()  # whole surfaces may wait; newer parts of them are owed instead
+        self.pipe.max_bytes = line.waiting_bytes
         self._pump()
         if self.pipe.entries or not self._may_draw():
             return {}

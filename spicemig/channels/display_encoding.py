@@ -22,7 +22,7 @@ from spicemig.channels.display_images import HIGH_BITS_SET, INLINE_BYTES, ImageP
 from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
-from spicemig.codecs.encoders import GLZ, Encoded, Encoding, image_is_natural, pixels_of
+from spicemig.codecs.encoders import GLZ, Encoded, Encoding, image_is_apart, is_lossy, pixels_of
 from spicemig.codecs.pixels import Pixels
 
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
@@ -45,16 +45,17 @@ class EncodeJob:
         return self.encoding.make()
 
 
-def goes_elsewhere(image: Any, pixels: Pixels, dictionary: GlzDictionary) -> bool:
+def goes_elsewhere(image: Any, pixels: Pixels, dictionary: GlzDictionary, *, lossy: bool = False) -> bool:
     """
-    Whether an image is for the encoders that a mode names before GLZ; the dictionary notes it then.
+    Whether an image is for the encoders that a mode names before GLZ, of which the first may
+    be ``lossy``; the dictionary notes it then.
 
     Photographs are, unless the like of them was sent before.
     """
     if len(image.data) < INLINE_BYTES:  # what is quicker is looked at first
-        elsewhere = image_is_natural(image) and not dictionary.knows(pixels)
+        elsewhere = image_is_apart(image, lossy=lossy) and not dictionary.knows(pixels)
     else:
-        elsewhere = not dictionary.knows(pixels) and image_is_natural(image)
+        elsewhere = not dictionary.knows(pixels) and image_is_apart(image, lossy=lossy)
     if elsewhere:
         dictionary.seen_elsewhere(pixels)
     return elsewhere
@@ -72,7 +73,8 @@ class Choice:
     def make(self, dictionary: GlzDictionary, channel_id: int) -> InDictionary | None:
         """Decide, and encode it; None if other encoders are to take it."""
         pixels = pixels_of(self.image)
-        if self.names[0] != GLZ and goes_elsewhere(self.image, pixels, dictionary):
+        lossy = is_lossy(self.names[0])
+        if self.names[0] != GLZ and goes_elsewhere(self.image, pixels, dictionary, lossy=lossy):
             return None
         return dictionary.encode(pixels, channel_id, deflated=self.deflated)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from spicemig.channels.bandwidth import Bandwidth
 from spicemig.channels.display_images import PackedDrawing
-from spicemig.channels.display_pipe import Band
+from spicemig.channels.display_pipe import MAX_WAITING_BYTES, Band
 from spicemig.channels.flow import Flow
 from spicemig.channels.lossy_regions import LossyRegions, may_be_lossy
 from spicemig.wire.drawing import Rect
@@ -22,9 +22,11 @@ from spicemig.wire.enums import SurfaceFormat
 
 EXACT_AFTER_SECONDS = 0.5  # without lossy images: then lossy parts are painted again
 PIECE_SECONDS = 0.2  # of the line, for which pixels are painted at once
+WAITING_PIECES = 2  # that may wait as drawings on a narrow line
+PIXEL_BYTES = 4
 MIN_PIECE_PIXELS, MAX_PIECE_PIXELS = 4096, 128 * 1024
 USUAL_PIXEL_BYTES = 0.5  # on the line, before anything was painted
-MIN_PIXEL_BYTES = 0.02
+MIN_PIXEL_BYTES = 0.2  # counted for one that took less: the next ones may be other ones
 
 _LOSSY_FORMATS = frozenset((SurfaceFormat.XRGB32, SurfaceFormat.ARGB32))
 
@@ -85,6 +87,11 @@ class DisplayLine:
             return MAX_PIECE_PIXELS
         return min(max(MIN_PIECE_PIXELS, int(carried / self._pixel_bytes)), MAX_PIECE_PIXELS)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """The most that drawings may hold while they wait; what is more is painted in pieces."""
+        return WAITING_PIECES * PIXEL_BYTES * self.piece_pixels() if self.narrow else MAX_WAITING_BYTES
+
     def take_lossy(self) -> dict[int, list[Rect]]:
         """A piece of what is lossy, the newest first; it is to be painted without loss."""
         piece = self.lossy.parts.take_piece(self.piece_pixels(), newest=True)
@@ -110,4 +117,4 @@ class DisplayLine:
             return
         self.lossy.painted(drawable.surface, drawable.box, lossy=packed.lossy)
         taken = sum(map(len, packed.parts)) / (drawable.image.width * drawable.image.height)
-        self._pixel_bytes += (max(taken, MIN_PIXEL_BYTES) - self._pixel_bytes) / 2
+        self._pixel_bytes = max(taken, MIN_PIXEL_BYTES, (taken + self._pixel_bytes) / 2)

@@ -148,6 +148,7 @@ class DisplayPipe:
         self.owed = Regions()  # what the client has not got as it is: sent as pixels later
         self.dropped = 0  # drawables that were covered before they were sent
         self._drawables = 0
+        self.max_bytes = MAX_WAITING_BYTES
         self._weight = 0
         self._many_commands = FEW_COMMANDS
 
@@ -179,7 +180,7 @@ class DisplayPipe:
             self.owe(waiting)
             return
         self._append(waiting)
-        if self._drawables > MAX_WAITING_DRAWABLES or self._weight > MAX_WAITING_BYTES:
+        if self._drawables > MAX_WAITING_DRAWABLES or self._weight > self.max_bytes:
             self.collapse()
 
     def draw_frame(self, waiting: Waiting) -> None:

@@ -19,10 +19,12 @@ from spicemig.wire.declare import Buffer
 from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
 
 MIN_JPEG_PIXELS = 64 * 64  # below this a lossy image saves too little
+BUSY_FROM = 8  # an image is busy if LZ leaves more than this part of it; JPEG takes a third of that
 # a natural image scores less per pair of pixels, in quarters; with five bits a component and with eight
 NATURAL_BELOW_555, NATURAL_BELOW = 0.0, -0.12
 
 GLZ = "glz"  # the encoder that needs the dictionary of a client; see channels.display_encoding
+BUSY = "busy"  # as NATURAL
 NATURAL = "natural"  # where an image's ``encodings`` say whether it is
 
 _GRADUAL_FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
@@ -150,6 +152,29 @@ def image_is_natural(image: Any) -> bool:
     return known
 
 
+def is_busy(pixels: Pixels) -> bool:
+    """Whether lossless codecs make little of an image, though its colours may not change gradually."""
+    if pixels.format not in lz.COLOUR_FORMATS:
+        return False
+    plain = row_bytes(pixels.format, pixels.width) * pixels.height
+    return sum(map(len, lz.encode(pixels))) * BUSY_FROM > plain
+
+
+def is_lossy(name: str) -> bool:
+    """Whether an encoder is."""
+    return ENCODERS[name].lossy
+
+
+def image_is_apart(image: Any, *, lossy: bool) -> bool:
+    """Whether a device's image is for an encoder that takes natural ones only, or, if it is lossy, busy ones."""
+    if image_is_natural(image) or not lossy:
+        return image_is_natural(image)
+    known: bool | None = image.encodings.get(BUSY)
+    if known is None:
+        known = image.encodings[BUSY] = is_busy(pixels_of(image))
+    return known
+
+
 def encode(pixels: Pixels, names: tuple[str, ...], natural: bool | None = None) -> Encoded | None:
     """
     What the first of these encoders that helps makes of an image; None if none does.
@@ -161,7 +186,7 @@ def encode(pixels: Pixels, names: tuple[str, ...], natural: bool | None = None) 
         natural = ENCODERS[names[0]].natural and is_natural(pixels)
     for name in names:
         encoder = ENCODERS[name]
-        if encoder.natural and not natural:
+        if encoder.natural and not natural and not (encoder.lossy and is_busy(pixels)):
             continue
         parts = encoder.encode(pixels)
         head = parts.pop(0) if encoder.head else b""
