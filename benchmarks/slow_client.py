@@ -215,7 +215,7 @@ def main() -> None:
     words = lambda text: text.split(",")  # noqa: E731
     parser.add_argument("--trace", type=words, default=["x11perf", "browser", "video"])
     parser.add_argument("--jpeg", type=words, default=["auto", "never"])
-    parser.add_argument("--mode", default="glz", help="image_compression")
+    parser.add_argument("--mode", default="auto_glz", help="image_compression")
     parser.add_argument("--streaming", default="filter", choices=("off", "filter", "all"))
     parser.add_argument("--rate", type=float, default=100_000.0, help="bytes per second")
     parser.add_argument("--round-trip", type=float, default=0.08, help="seconds")

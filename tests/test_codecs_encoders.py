@@ -7,7 +7,7 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.codecs import encoders
-from spicemig.codecs.encoders import Encoding, candidates, encode, is_natural
+from spicemig.codecs.encoders import Encoding, candidates, encode, is_busy, is_natural
 from spicemig.codecs.pixels import Pixels
 from spicemig.devices.drawables import DeviceImage
 from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
@@ -103,6 +103,13 @@ class ChoiceTests(SynchronousTestCase):
         """Drawings stay exact even where loss is allowed."""
         self.assertEqual(encode(photograph(), ("jpeg", "lz4")).image_type, ImageType.JPEG)
         self.assertEqual(encode(flat(), ("jpeg", "lz4")).image_type, ImageType.LZ4)
+
+    def test_busy_images_become_jpeg(self):
+        """So do images that lossless codecs make little of, where loss is allowed; text does not."""
+        self.assertTrue(is_busy(noise()))
+        self.assertFalse(is_busy(flat()))
+        self.assertEqual(encode(noise(), ("jpeg", "lz")).image_type, ImageType.JPEG)
+        self.assertEqual(encode(flat(), ("jpeg", "lz")).image_type, ImageType.LZ_RGB)
 
     def test_no_help(self):
         """What an encoder would make larger stays a bitmap."""

@@ -166,7 +166,7 @@ def is_lossy(name: str) -> bool:
 
 
 def image_is_apart(image: Any, *, lossy: bool) -> bool:
-    """Whether a device's image is for an encoder that takes natural ones only, or, if it is lossy, busy ones."""
+    """Whether a device's image is for an encoder of natural ones; a ``lossy`` one takes busy ones, too."""
     if image_is_natural(image) or not lossy:
         return image_is_natural(image)
     known: bool | None = image.encodings.get(BUSY)
