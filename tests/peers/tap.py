@@ -79,6 +79,7 @@ class Tap:
     reactor: Any
     log: list[Noted] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    drawn: Callable[[str, Any], None] | None = None  # told of every draw: the server, the message
 
     def __post_init__(self) -> None:
         self._stands_for: dict[int, int] = {}  # server's port: ours
@@ -291,7 +292,10 @@ class _Reader:
         name = declared.__name__ if declared is not None else str(received.number)
         images: tuple[tuple[int, int, int], ...] = ()
         if declared is not None and to == "client" and name.startswith("Draw"):
-            images = tuple(_images(declared.unpack(received.body)))
+            message = declared.unpack(received.body)
+            images = tuple(_images(message))
+            if self.tap.drawn is not None:
+                self.tap.drawn(self.note.server, message)
         size = (6 if self._mini else 18) + len(received.body)
         note = self.note
         self.tap.log.append(
