@@ -428,7 +428,8 @@ PyObject *spicemig_edge_glz_decode(PyObject *Py_UNUSED(module), PyObject *args)
     uint8_t *units = (uint8_t *)PyBytes_AsString(result);
     decoder->busy = 1;
     PyThreadState *state = released(1, count);
-    const int whole = spicemig_glz_decode(units, type, (size_t)count, id, data.buf, (size_t)data.len, looked_up, decoder);
+    const int whole =
+        spicemig_glz_decode(units, type, (size_t)count, id, data.buf, (size_t)data.len, looked_up, decoder);
     taken_back(state);
     decoder->busy = 0;
     if (!whole) {

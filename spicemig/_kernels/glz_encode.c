@@ -2,6 +2,10 @@
 /* spicemig/_kernels/glz_encode.c: see glz.h. */
 #include "glz.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "lz_tokens.h"
 
 #define SLOTS_LOG 16                    /* of each table of places that were seen: both stay in a near cache */
@@ -14,11 +18,15 @@
 #define FARTHER_PLACE 131072            /* from here on it takes a byte more */
 #define COPIED_TOGETHER 4096            /* units: few enough to be in the cache still */
 #define LONG_AHEAD 4                    /* units of a colour that the table of longer beginnings looks at */
+#define ABOVE_ENOUGH 16                 /* units as in the row above: nothing better is looked for */
+#define STREAMED 65536                  /* units of an image whose copy is not kept in the cache */
 #define HASH_FACTOR 0x9e3779b97f4a7c15u
 #define SPARE_BYTES 16                  /* that may be touched behind what is written */
-#define PROBES 64       /* places that are looked up */
-#define PROBE_STEPS 32  /* how far to go on from each */
-#define PROBE_LENGTH 32 /* units in a row that must be found */
+#define PROBES 64                       /* places that are looked up */
+#define PROBE_STEPS 32                  /* how far to go on from each */
+#define PROBE_LENGTH 32                 /* units in a row that must be found */
+
+#define GLZ_INLINE static inline __attribute__((always_inline)) /* with the plane a constant */
 
 /* What is coded of a unit of four bytes: some that are behind one another. */
 struct plane {
@@ -54,8 +62,18 @@ static inline uint64_t two_at(const uint8_t *units, size_t at, struct plane plan
     return two & ((uint64_t)mask_of(plane) << 32 | mask_of(plane));
 }
 
+/* Zero if two units are the same in both places. */
+static inline uint64_t differ_at(const uint8_t *one, const uint8_t *other, size_t at, struct plane plane)
+{
+    uint64_t a, b;
+
+    memcpy(&a, one + 4 * at, 8);
+    memcpy(&b, other + 4 * at, 8);
+    return (a ^ b) & ((uint64_t)mask_of(plane) << 32 | mask_of(plane));
+}
+
 /* What the encoder looks at, as a number of 64 bits. */
-static inline uint64_t seen(const uint8_t *units, size_t at, struct plane plane)
+GLZ_INLINE uint64_t seen(const uint8_t *units, size_t at, struct plane plane)
 {
     uint64_t value = 0;
 
@@ -67,13 +85,13 @@ static inline uint64_t seen(const uint8_t *units, size_t at, struct plane plane)
     return value;
 }
 
-static inline uint64_t hashed(const uint8_t *units, size_t at, struct plane plane)
+GLZ_INLINE uint64_t hashed(const uint8_t *units, size_t at, struct plane plane)
 {
     return seen(units, at, plane) * HASH_FACTOR;
 }
 
 /* Of a longer beginning; only colours have that. */
-static inline uint64_t hashed_long(const uint8_t *units, size_t at)
+GLZ_INLINE uint64_t hashed_long(const uint8_t *units, size_t at)
 {
     uint64_t value = two_at(units, at, colours) * HASH_FACTOR;
 
@@ -82,14 +100,14 @@ static inline uint64_t hashed_long(const uint8_t *units, size_t at)
 }
 
 /* How many of at most so many units from two places on are equal. */
-static inline size_t alike(const uint8_t *one, const uint8_t *other, size_t most, struct plane plane)
+GLZ_INLINE size_t alike(const uint8_t *one, const uint8_t *other, size_t most, struct plane plane)
 {
     size_t at = 0;
 
     for (; at + 8 <= most; at += 8) {
         uint64_t differ[4];
         for (size_t pair = 0; pair < 4; pair++)
-            differ[pair] = two_at(one, at + 2 * pair, plane) ^ two_at(other, at + 2 * pair, plane);
+            differ[pair] = differ_at(one, other, at + 2 * pair, plane);
         differ[1] |= differ[0];
         differ[2] |= differ[1];
         if ((differ[2] | differ[3]) != 0) { /* which one cannot be foretold: do not jump */
@@ -103,7 +121,7 @@ static inline size_t alike(const uint8_t *one, const uint8_t *other, size_t most
 }
 
 /* Units lie in front of a place in memory, and left more behind it. */
-static inline uint8_t *put_literals(uint8_t *out, const uint8_t *units, size_t count, size_t left, struct plane plane)
+GLZ_INLINE uint8_t *put_literals(uint8_t *out, const uint8_t *units, size_t count, size_t left, struct plane plane)
 {
     while (count) {
         const size_t some = count < SPICEMIG_LZ_LITERALS ? count : SPICEMIG_LZ_LITERALS;
@@ -154,7 +172,7 @@ static inline size_t reference_bytes(struct reference to)
 }
 
 /* As spicemig_lz_put_reference, and what follows; bytes that may not count are written all the same. */
-static inline uint8_t *put_reference(uint8_t *out, struct reference to, struct plane plane)
+GLZ_INLINE uint8_t *put_reference(uint8_t *out, struct reference to, struct plane plane)
 {
     const size_t far = to.place >= FAR_PLACE, farther = to.place >= FARTHER_PLACE;
     size_t length = to.length - plane.bias + 1, more;
@@ -225,7 +243,10 @@ struct encoder {
     const struct spicemig_glz_image *image;
     const uint8_t *units; /* of the image: in the ring, or about to be copied there */
     size_t count;
+    size_t row;              /* units of one */
     size_t copied;
+    size_t start;            /* in the ring */
+    uint32_t *slots, *long_slots;
 };
 
 static inline const uint8_t *ring_at(const struct spicemig_glz_window *window, size_t place)
@@ -244,11 +265,11 @@ static inline uint32_t entry_of(uint64_t hash, size_t place)
 }
 
 /* What a slot's entry says of a place of an image that looks so. */
-static inline struct reference meant(const struct encoder *encoder, uint32_t entry, uint64_t hash, size_t at,
+GLZ_INLINE struct reference meant(const struct encoder *encoder, uint32_t entry, uint64_t hash, size_t at,
                                      struct plane plane)
 {
     const struct spicemig_glz_window *const window = encoder->window;
-    const size_t place = entry & (((uint32_t)1 << PLACE_BITS) - 1), inside = place - encoder->image->start;
+    const size_t place = entry & (((uint32_t)1 << PLACE_BITS) - 1), inside = place - encoder->start;
     const uint8_t *const here = encoder->units + 4 * at;
 
     if ((entry ^ entry_of(hash, 0)) >> PLACE_BITS != 0)
@@ -272,18 +293,18 @@ static inline struct reference meant(const struct encoder *encoder, uint32_t ent
 }
 
 /* Look a place up, and leave it in the tables. */
-static inline struct reference look_up(const struct encoder *encoder, size_t at, struct plane plane)
+GLZ_INLINE struct reference look_up(const struct encoder *encoder, size_t at, struct plane plane)
 {
     const uint64_t hash = hashed(encoder->units, at, plane);
-    uint32_t *const slot = slot_of(encoder->window->slots, hash);
+    uint32_t *const slot = slot_of(encoder->slots, hash);
     const uint32_t entry = *slot;
 
-    *slot = entry_of(hash, encoder->image->start + at);
+    *slot = entry_of(hash, encoder->start + at);
     if (plane.bytes == 3 && at + LONG_AHEAD <= encoder->count) {
         const uint64_t long_hash = hashed_long(encoder->units, at);
-        uint32_t *const long_slot = slot_of(encoder->window->long_slots, long_hash);
+        uint32_t *const long_slot = slot_of(encoder->long_slots, long_hash);
         const uint32_t long_entry = *long_slot;
-        *long_slot = entry_of(long_hash, encoder->image->start + at);
+        *long_slot = entry_of(long_hash, encoder->start + at);
         const struct reference found = meant(encoder, long_entry, long_hash, at, plane);
         if (found.length >= LONG_AHEAD)
             return found;
@@ -292,31 +313,71 @@ static inline struct reference look_up(const struct encoder *encoder, size_t at,
 }
 
 /* Leave a place in the tables. */
-static inline void remember(const struct encoder *encoder, size_t at, struct plane plane)
+GLZ_INLINE void remember(const struct encoder *encoder, size_t at, struct plane plane)
 {
     if (at + plane.ahead <= encoder->count) {
         const uint64_t hash = hashed(encoder->units, at, plane);
-        *slot_of(encoder->window->slots, hash) = entry_of(hash, encoder->image->start + at);
+        *slot_of(encoder->slots, hash) = entry_of(hash, encoder->start + at);
     }
     if (plane.bytes == 3 && at + LONG_AHEAD <= encoder->count) {
         const uint64_t hash = hashed_long(encoder->units, at);
-        *slot_of(encoder->window->long_slots, hash) = entry_of(hash, encoder->image->start + at);
+        *slot_of(encoder->long_slots, hash) = entry_of(hash, encoder->start + at);
     }
+}
+
+/* Copy past the cache: what is in a large image is not needed soon. */
+static inline void copy_streaming(uint8_t *dst, const uint8_t *src, size_t bytes)
+{
+#ifdef __SSE2__
+    const size_t before = (16 - ((uintptr_t)dst & 15)) & 15;
+
+    if (bytes >= 64) {
+        memcpy(dst, src, before);
+        dst += before;
+        src += before;
+        for (bytes -= before; bytes >= 16; bytes -= 16, dst += 16, src += 16)
+            _mm_stream_si128((__m128i *)(void *)dst, _mm_loadu_si128((const __m128i *)(const void *)src));
+    }
+#endif
+    memcpy(dst, src, bytes);
 }
 
 static inline void copy_up_to(struct encoder *encoder, size_t at)
 {
-    if (encoder->copied < at) {
-        memcpy(encoder->window->ring + encoder->image->start + encoder->copied,
-               encoder->units + 4 * encoder->copied, 4 * (at - encoder->copied));
-        encoder->copied = at;
-    }
+    uint8_t *const dst = (uint8_t *)(encoder->window->ring + encoder->start + encoder->copied);
+    const uint8_t *const src = encoder->units + 4 * encoder->copied;
+
+    if (at <= encoder->copied)
+        return;
+    if (encoder->count >= STREAMED)
+        copy_streaming(dst, src, 4 * (at - encoder->copied));
+    else
+        memcpy(dst, src, 4 * (at - encoder->copied));
+    encoder->copied = at;
 }
 
-static inline uint8_t *encode(struct encoder *encoder, uint8_t *out, struct plane plane)
+/* The best that is known of a place that does not repeat the unit before it. */
+GLZ_INLINE struct reference best(const struct encoder *encoder, size_t at, struct plane plane)
 {
-    const uint8_t *const units = encoder->units;
-    const size_t count = encoder->count;
+    struct reference above = {0, encoder->row - 1, 0}, found;
+
+    if (at >= encoder->row &&
+        seen(encoder->units, at, plane) == seen(encoder->units, at - encoder->row, plane))
+        above.length = alike(encoder->units + 4 * (at - encoder->row), encoder->units + 4 * at,
+                             encoder->count - at, plane);
+    if (above.length >= ABOVE_ENOUGH) {
+        remember(encoder, at, plane);
+        return above;
+    }
+    found = look_up(encoder, at, plane);
+    return found.length > above.length ? found : above;
+}
+
+static inline uint8_t *encode(struct encoder *whose, uint8_t *out, struct plane plane)
+{
+    struct encoder encoder = *whose; /* of which nobody else knows: it need not be read again and again */
+    const uint8_t *const units = encoder.units;
+    const size_t count = encoder.count;
     size_t literal = 0, at = 0, misses = 0;
 
     while (at + plane.ahead <= count) {
@@ -324,7 +385,7 @@ static inline uint8_t *encode(struct encoder *encoder, uint8_t *out, struct plan
         if (at && seen(units, at, plane) == seen(units, at - 1, plane))
             to.length = alike(units + 4 * (at - 1), units + 4 * at, count - at, plane);
         else
-            to = look_up(encoder, at, plane);
+            to = best(&encoder, at, plane);
         if (to.length < plane.bias || to.length * plane.bytes <= reference_bytes(to)) {
             at += 1 + (misses++ >> PATIENCE_LOG);
             continue;
@@ -333,10 +394,11 @@ static inline uint8_t *encode(struct encoder *encoder, uint8_t *out, struct plan
         out = put_reference(out, to, plane);
         at = literal = at + to.length;
         misses = 0;
-        remember(encoder, at - 1, plane);
-        if (at >= encoder->copied + COPIED_TOGETHER)
-            copy_up_to(encoder, at);
+        remember(&encoder, at - 1, plane);
+        if (at >= encoder.copied + COPIED_TOGETHER)
+            copy_up_to(&encoder, at);
     }
+    whose->copied = encoder.copied;
     return put_literals(out, units + 4 * literal, count - literal, 0, plane);
 }
 
@@ -473,10 +535,22 @@ static struct encoder taken_in(struct spicemig_glz_window *window, const uint8_t
     const size_t unit = spicemig_glz_unit_bytes(type), count = row_units(type, width) * height;
     const struct spicemig_glz_image *const image = add(window, type, width, height, count);
 
-    if (unit == 4)
-        return (struct encoder){window, image, src, count, 0};
-    widen(window->ring + image->start, src, unit, count);
-    return (struct encoder){window, image, ring_at(window, image->start), count, count};
+    struct encoder encoder = {.window = window,
+                              .image = image,
+                              .units = ring_at(window, image->start),
+                              .count = count,
+                              .row = row_units(type, width),
+                              .copied = count,
+                              .start = image->start,
+                              .slots = window->slots,
+                              .long_slots = window->long_slots};
+    if (unit == 4) {
+        encoder.units = src;
+        encoder.copied = 0;
+    } else {
+        widen(window->ring + image->start, src, unit, count);
+    }
+    return encoder;
 }
 
 size_t spicemig_glz_encode(struct spicemig_glz_window *window, const uint8_t *src, unsigned type, unsigned width,
@@ -552,11 +626,11 @@ static inline int found_at(const struct encoder *encoder, size_t at, struct plan
 
     if (plane.bytes == 3 && at + LONG_AHEAD <= encoder->count) {
         const uint64_t long_hash = hashed_long(encoder->units, at);
-        const uint32_t entry = *slot_of(encoder->window->long_slots, long_hash);
+        const uint32_t entry = *slot_of(encoder->long_slots, long_hash);
         if (meant(encoder, entry, long_hash, at, plane).length >= PROBE_LENGTH)
             return 1;
     }
-    return meant(encoder, *slot_of(encoder->window->slots, hash), hash, at, plane).length >= PROBE_LENGTH;
+    return meant(encoder, *slot_of(encoder->slots, hash), hash, at, plane).length >= PROBE_LENGTH;
 }
 
 /* Look some units up, which lie in a row; found one after the other they count as one. */
@@ -579,7 +653,11 @@ size_t spicemig_glz_probe(const struct spicemig_glz_window *window, const uint8_
 
     *tried = 0;
     for (size_t first = 0; first < count; first += step, ++*tried) {
-        struct encoder encoder = {.window = (struct spicemig_glz_window *)window, .image = &image};
+        struct encoder encoder = {.window = (struct spicemig_glz_window *)window,
+                                  .image = &image,
+                                  .start = image.start,
+                                  .slots = window->slots,
+                                  .long_slots = window->long_slots};
         const size_t left = count - first;
         encoder.count = left < PROBE_STEPS + PROBE_LENGTH ? left : PROBE_STEPS + PROBE_LENGTH;
         encoder.units = (const uint8_t *)some;

@@ -20,10 +20,11 @@ from one less than the *bias*.
 The encoder's window is a ring of units, in which images of any type lie one behind
 the other in the order of their ids, each in one piece: what does not fit before the
 end begins at 0 again. The encoder looks at two colours, three 16-bit pixels or four
-bytes. If they repeat the unit before them it takes that run; else it goes to where
-they were last seen, in whatever image, by a table of their hashes. For colours there
-is a table of the hashes of four, too, which is asked first. Where nothing saves
-anything it moves on by one unit, and by more after many such misses.
+bytes. If they repeat the unit before them it takes that run; else it compares with
+the row above, and if not much is alike there it goes to where they were last seen, in
+whatever image, by a table of their hashes. For colours there is a table of the hashes
+of four, too, which is asked first. Where nothing saves anything it moves on by one
+unit, and by more after many such misses.
 
 Source: glz-encoder.c, glz-encode-match.tmpl.c and glz-encoder-dict.c of spice-server
 0.15.1; decode-glz-tmpl.c of spice-gtk 0.42. The encoder is our own.
@@ -50,6 +51,7 @@ LONG = 7
 SLOTS_LOG = 16  # of each table of places that were seen
 PLACE_BITS = 26  # of a slot: where in the ring; the others are of the hash
 PATIENCE_LOG = 6
+ABOVE_ENOUGH = 16  # units as in the row above: nothing better is looked for
 LONG_AHEAD = 4  # units of a colour that the table of longer beginnings looks at
 PROBES, PROBE_STEPS, PROBE_LENGTH = 64, 32, 32
 HASH_FACTOR = 0x9E3779B97F4A7C15
@@ -161,6 +163,7 @@ class _Encoder:
         self.window, self.image, self.plane = window, image, plane
         self.units = self.coded(image)
         self.count = len(self.units)
+        self.row = self.count // max(1, image.height)
         self.out = bytearray()
 
     def coded(self, image: Held) -> list[bytes]:
@@ -232,6 +235,18 @@ class _Encoder:
         """Whether what the encoder looks at repeats the unit before it."""
         return at > 0 and len(set(self.units[at - 1 : at + self.plane.ahead])) == 1
 
+    def best(self, at: int) -> tuple[int, int, int]:
+        """The best that is known of a place that does not repeat the unit before it."""
+        row, ahead = self.row, self.plane.ahead
+        above = 0
+        if at >= row and self.units[at - row : at - row + ahead] == self.units[at : at + ahead]:
+            above = self.alike(self.units, at - row, at)
+        if above >= ABOVE_ENOUGH:
+            self.remember(at)
+            return 0, row - 1, above
+        found = self.look_up(at)
+        return found if found[2] > above else (0, row - 1, above)
+
     def put_literals(self, start: int, end: int) -> None:
         for first in range(start, end, LITERALS):
             behind = min(first + LITERALS, end)
@@ -246,7 +261,7 @@ class _Encoder:
             if self.repeats(at):
                 length = self.alike(self.units, at - 1, at)
             else:
-                distance, place, length = self.look_up(at)
+                distance, place, length = self.best(at)
             tail = reference_tail(distance, place)
             if length < self.plane.bias or length * self.plane.size <= 1 + len(tail):
                 at += 1 + (misses >> PATIENCE_LOG)
