@@ -18,6 +18,7 @@
 #include "copy_keyed.h"
 #include "cull.h"
 #include "dashes.h"
+#include "drawables.h"
 #include "drawing.h"
 #include "fill.h"
 #include "glyphs.h"
@@ -25,6 +26,7 @@
 #include "gradual.h"
 #include "lines.h"
 #include "lz.h"
+#include "regions.h"
 #include "scale.h"
 #include "scan.h"
 #include "settle.h"
@@ -789,6 +791,108 @@ static int scan_case(void)
            (scan.messages || scan.serial == 0) && !(mini && scan.serial);
 }
 
+/* Any bytes as a record: what is said of it lies inside them. */
+static int drawable_case(void)
+{
+    static const uint16_t numbers[] = {104, 302, 303, 304, 305, 306, 312, 313, 310, 7};
+    const size_t size = roll(160), offset = roll(3) ? 0 : roll((unsigned)size + 2);
+    uint8_t *records = random_bytes(size);
+    struct spicemig_drawable drawable;
+    struct spicemig_row row;
+    int right = 1;
+
+    if (offset + 64 < size && roll(8)) { /* a record that is mostly right */
+        uint8_t *at = records + offset;
+        const unsigned number = numbers[roll(10)], relocations = roll(3), base = 32 + 8 * relocations;
+        memset(at, 0, 32);
+        at[0] = (uint8_t)(roll(8) ? size - offset : roll(256));
+        at[4] = (uint8_t)number;
+        at[5] = (uint8_t)(number >> 8);
+        at[6] = (uint8_t)roll(3);
+        at[7] = (uint8_t)relocations;
+        for (unsigned which = 0; which < relocations; which++) {
+            memset(at + 32 + 8 * which, 0, 8);
+            at[32 + 8 * which] = (uint8_t)(roll(3) ? 21 + roll(3) : roll(120));
+        }
+        if (offset + base + 25 <= size) {
+            memset(at + base, 0, 21);
+            at[base + 20] = (uint8_t)roll(2);
+            memset(at + base + 21, 0, 4);
+            at[base + 21] = (uint8_t)roll(3);
+        }
+    }
+    if (spicemig_drawable_read(records, size, offset, &drawable)) {
+        const uint8_t *const end = records + size;
+        uint32_t pointer, image;
+        right = drawable.body >= records && drawable.body + drawable.body_bytes <= end &&
+                drawable.behind_base <= drawable.body_bytes;
+        for (unsigned which = 0; which < drawable.relocations; which++) {
+            spicemig_drawable_relocation(&drawable, which, &pointer, &image);
+            right &= pointer + 4 <= drawable.body_bytes;
+        }
+        spicemig_drawable_row(&drawable, &row);
+        for (unsigned reads = roll(7); reads > 0; reads--)
+            spicemig_row_reads(&row, roll(9));
+        right &= row.reads_count <= SPICEMIG_ROW_READS && row.surface == drawable.surface;
+        if (spicemig_drawable_kind(&drawable) == SPICEMIG_ONE_IMAGE)
+            right &= !spicemig_drawable_inside(&drawable, 0, roll(100));
+    }
+    free(records);
+    return right;
+}
+
+/* The rows that are found lie in the box, on its surface, the last one first. */
+static int covered_case(void)
+{
+    const size_t count = roll(20);
+    uint8_t *rows = malloc(count * sizeof(struct spicemig_row) + 1);
+    uint32_t *found = malloc((count + 1) * sizeof *found);
+    struct spicemig_row row, cover = {.surface = roll(3), .bottom = 4 + (int)roll(4), .right = 8};
+    const int whole = (int)roll(2);
+    int right = 1;
+
+    if (rows == NULL || found == NULL)
+        abort();
+    for (size_t index = 0; index < count; index++) {
+        row = (struct spicemig_row){.flags = (uint8_t)roll(8), .reads_count = (uint8_t)roll(6),
+                                    .surface = roll(3), .bottom = (int)roll(9), .right = (int)roll(9)};
+        for (unsigned which = 0; which < SPICEMIG_ROW_READS; which++)
+            row.reads[which] = roll(5);
+        memcpy(rows + index * sizeof row, &row, sizeof row);
+    }
+    const size_t some = spicemig_covered(rows, count, &cover, whole, found);
+    for (size_t each = 0; each < some; each++) {
+        memcpy(&row, rows + found[each] * sizeof row, sizeof row);
+        right &= row.surface == cover.surface && (row.flags & SPICEMIG_ROW_DRAWS) && (each == 0 || found[each] < found[each - 1]);
+        right &= whole || (row.bottom <= cover.bottom && row.right <= cover.right);
+    }
+    free(rows);
+    free(found);
+    return right && some <= count;
+}
+
+/* Every box that is put into a region lies in it. */
+static int region_case(void)
+{
+    enum { MOST = 4, ADDED = 20 };
+    struct spicemig_box boxes[MOST], added[ADDED];
+    size_t count = 0, missing = 0;
+    const int scale = roll(4) ? 1 : 100000000;
+
+    for (unsigned each = 0; each < ADDED; each++) {
+        const int left = ((int)roll(20) - 10) * scale, top = ((int)roll(20) - 10) * scale;
+        added[each] = (struct spicemig_box){left, top, left + (int)roll(6) * scale, top + (int)roll(6) * scale};
+        spicemig_region_add(boxes, &count, MOST, added[each]);
+    }
+    for (unsigned each = 0; each < ADDED; each++) {
+        int held = spicemig_box_is_empty(added[each]);
+        for (size_t index = 0; index < count; index++)
+            held |= spicemig_box_covers(boxes[index], added[each]);
+        missing += !held;
+    }
+    return count <= MOST && missing == 0;
+}
+
 int main(int count, char **arguments)
 {
     static const struct {
@@ -799,7 +903,8 @@ int main(int count, char **arguments)
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
                  {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case},
-                 {"log", log_case}, {"command", command_case}, {"scan", scan_case}};
+                 {"log", log_case}, {"command", command_case}, {"scan", scan_case},
+                 {"drawable", drawable_case}, {"covered", covered_case}, {"region", region_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 
     dice = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;

@@ -3,7 +3,8 @@
 
 import struct
 
-from spicemig.channels import display_reference, regions
+from spicemig.channels import display_reference
+from spicemig.channels import regions_reference as regions
 from spicemig.channels.display_reference import DRAWS, NOTHING, ROW, covered, row_of
 from spicemig.wire.drawing import Rect
 from tests.twins import TwinCase

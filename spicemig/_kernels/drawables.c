@@ -23,7 +23,7 @@ static int is_inside(const struct spicemig_row *inner, const struct spicemig_row
 
 static int reads(const struct spicemig_row *row, uint32_t surface)
 {
-    if (row->flags & SPICEMIG_READS_ANY)
+    if (row->flags & SPICEMIG_ROW_READS_ANY)
         return 1;
     for (size_t index = 0; index < row->reads_count && index < SPICEMIG_ROW_READS; index++)
         if (row->reads[index] == surface)
@@ -40,9 +40,9 @@ size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig
         struct spicemig_row row;
         memcpy(&row, rows + index * sizeof row, sizeof row);
         const int own = row.surface == cover->surface;
-        if (!own && row.reads_count == 0 && !(row.flags & SPICEMIG_READS_ANY))
+        if (!own && row.reads_count == 0 && !(row.flags & SPICEMIG_ROW_READS_ANY))
             continue;
-        const int hidden = own && (row.flags & SPICEMIG_DRAWS) && (whole || is_inside(&row, cover));
+        const int hidden = own && (row.flags & SPICEMIG_ROW_DRAWS) && (whole || is_inside(&row, cover));
         /* one that reads its own surface, but is covered, keeps nothing: nobody sees what it reads */
         if (!hidden && reads(&row, cover->surface))
             break;
@@ -102,9 +102,9 @@ void spicemig_drawable_relocation(const struct spicemig_drawable *drawable, size
 void spicemig_drawable_row(const struct spicemig_drawable *drawable, struct spicemig_row *row)
 {
     memset(row, 0, sizeof *row);
-    row->flags = SPICEMIG_DRAWS;
+    row->flags = SPICEMIG_ROW_DRAWS;
     if (drawable->effect == SPICEMIG_EFFECT_OPAQUE && !drawable->clipped)
-        row->flags |= SPICEMIG_COVERS;
+        row->flags |= SPICEMIG_ROW_COVERS;
     row->surface = drawable->surface;
     row->top = drawable->top;
     row->left = drawable->left;
@@ -117,12 +117,12 @@ void spicemig_drawable_row(const struct spicemig_drawable *drawable, struct spic
 void spicemig_row_reads(struct spicemig_row *row, uint32_t surface)
 {
     if (surface == row->surface)
-        row->flags &= (uint8_t)~SPICEMIG_COVERS;
+        row->flags &= (uint8_t)~SPICEMIG_ROW_COVERS;
     for (size_t index = 0; index < row->reads_count; index++)
         if (row->reads[index] == surface)
             return;
     if (row->reads_count == SPICEMIG_ROW_READS)
-        row->flags |= SPICEMIG_READS_ANY;
+        row->flags |= SPICEMIG_ROW_READS_ANY;
     else
         row->reads[row->reads_count++] = surface;
 }

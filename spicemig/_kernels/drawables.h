@@ -10,9 +10,9 @@
 
 /* What a row of a pipe is. */
 enum spicemig_row_flags {
-    SPICEMIG_DRAWS = 1,    /* a drawable that may be dropped; without it, nothing is looked at */
-    SPICEMIG_COVERS = 2,   /* nothing of what was in its box is left */
-    SPICEMIG_READS_ANY = 4 /* more surfaces than can be named */
+    SPICEMIG_ROW_DRAWS = 1,    /* a drawable that may be dropped; without it, nothing is looked at */
+    SPICEMIG_ROW_COVERS = 2,   /* nothing of what was in its box is left */
+    SPICEMIG_ROW_READS_ANY = 4 /* more surfaces than can be named */
 };
 
 /*

@@ -156,7 +156,7 @@ static int take(const struct packing *packing, const Py_buffer *records, PyObjec
     if (!may_be_streamed(packing, taken))
         return 0;
     if (taken->kept)
-        row->flags &= (uint8_t)~SPICEMIG_DRAWS;
+        row->flags &= (uint8_t)~SPICEMIG_ROW_DRAWS;
     return 1;
 }
 
@@ -192,7 +192,7 @@ static size_t cull(struct spicemig_row *rows, size_t count, const struct taken *
 
     memset(dropped, 0, count);
     for (size_t later = 1; later < count; later++) {
-        if (taken[later].target == NULL || !(rows[later].flags & SPICEMIG_COVERS))
+        if (taken[later].target == NULL || !(rows[later].flags & SPICEMIG_ROW_COVERS))
             continue;
         const size_t some = spicemig_covered((const uint8_t *)rows, later, rows + later, 0, found);
         for (size_t each = 0; each < some; each++) {

@@ -10,7 +10,7 @@
 /*
  * Put a box into a region of at most so many boxes, at least one; *count of them are
  * there before and afterwards, the oldest first. One too many is united with that
- * which grows least. Reference: channels/regions.py, Regions.add.
+ * which grows least. Reference: channels/regions_reference.py, add_rect.
  */
 void spicemig_region_add(struct spicemig_box *boxes, size_t *count, size_t most, struct spicemig_box box);
 

@@ -69,7 +69,7 @@ from spicemig.wire.messages import display
 
 # messages for an acknowledgement, each of which costs as much as some tens of drawings; how many bytes are
 # on their way is the flow's to bound
-ACK_WINDOW = 100
+ACK_WINDOW = 256
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 ROUND_BYTES = 1024 * 1024  # packed before the transport is asked whether it takes more
 PIXEL_BYTES = 4  # of any surface

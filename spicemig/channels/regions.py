@@ -8,46 +8,17 @@ there, never less.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 
+from spicemig.channels import regions_reference
 from spicemig.channels.display_kernels import kernel
+from spicemig.channels.regions_reference import BOX, add_rect, around, holds, pixels_of
 from spicemig.wire.drawing import Rect
 
 MAX_RECTS = 32  # per surface; one more is united with that which grows least
 
 
-_BOX = struct.Struct("<4i")  # top, left, bottom, right
-
-
-def _add(rects: list[Rect], rect: Rect, most: int) -> None:
-    """Put a rectangle that is not empty into a region of at most so many."""
-    while True:
-        for known in rects:
-            if holds(known, rect):
-                return
-        rects[:] = [known for known in rects if not holds(rect, known)]
-        if len(rects) < most:
-            rects.append(rect)
-            return
-        nearest = min(rects, key=lambda known: pixels_of(around(known, rect)) - pixels_of(known))
-        rects.remove(nearest)
-        rect = around(nearest, rect)
-
-
-def add_boxes(region: bytes, boxes: bytes, most: int) -> bytes:
-    """A region of at most so many packed boxes, with these added one by one."""
-    if len(region) % _BOX.size or len(boxes) % _BOX.size or not 0 < most or len(region) > most * _BOX.size:
-        raise ValueError("region: not whole boxes, or too many")
-    rects = [Rect(*sides) for sides in _BOX.iter_unpack(region)]
-    for sides in _BOX.iter_unpack(boxes):
-        rect = Rect(*sides)
-        if rect.left < rect.right and rect.top < rect.bottom:
-            _add(rects, rect, most)
-    return b"".join(_BOX.pack(rect.top, rect.left, rect.bottom, rect.right) for rect in rects)
-
-
-_add_boxes = kernel(add_boxes)
+_add_boxes = kernel(regions_reference.add_boxes)
 
 
 class Regions:
@@ -65,13 +36,13 @@ class Regions:
     def add(self, surface: int, rect: Rect) -> None:
         """This part, too."""
         if rect.left < rect.right and rect.top < rect.bottom:
-            _add(self._regions.setdefault(surface, []), rect, MAX_RECTS)
+            add_rect(self._regions.setdefault(surface, []), rect, MAX_RECTS)
 
     def add_boxes(self, surface: int, boxes: bytes) -> None:
         """These parts, too; each is packed as in a message."""
         known = self._regions.get(surface, ())
-        packed = b"".join(_BOX.pack(rect.top, rect.left, rect.bottom, rect.right) for rect in known)
-        rects = [Rect(*sides) for sides in _BOX.iter_unpack(_add_boxes(packed, boxes, MAX_RECTS))]
+        packed = b"".join(BOX.pack(rect.top, rect.left, rect.bottom, rect.right) for rect in known)
+        rects = [Rect(*sides) for sides in BOX.iter_unpack(_add_boxes(packed, boxes, MAX_RECTS))]
         if rects:
             self._regions[surface] = rects
 
@@ -123,21 +94,6 @@ class Regions:
         return {surface: [piece]}
 
 
-def pixels_of(rect: Rect) -> int:
-    """How many pixels it has."""
-    return (rect.right - rect.left) * (rect.bottom - rect.top)
-
-
-def holds(outer: Rect, inner: Rect) -> bool:
-    """Whether one lies in the other."""
-    return bool(
-        outer.top <= inner.top
-        and outer.left <= inner.left
-        and outer.bottom >= inner.bottom
-        and outer.right >= inner.right
-    )
-
-
 def meet(a: Rect, b: Rect) -> bool:
     """Whether they have a pixel in common."""
     return bool(a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom)
@@ -152,16 +108,6 @@ def common(a: Rect, b: Rect) -> Rect | None:
         left=max(a.left, b.left),
         bottom=min(a.bottom, b.bottom),
         right=min(a.right, b.right),
-    )
-
-
-def around(a: Rect, b: Rect) -> Rect:
-    """The smallest rectangle that holds both."""
-    return Rect(
-        top=min(a.top, b.top),
-        left=min(a.left, b.left),
-        bottom=max(a.bottom, b.bottom),
-        right=max(a.right, b.right),
     )
 
 
@@ -192,3 +138,17 @@ def without(rect: Rect, cut: Rect) -> Iterable[Rect]:
         Rect(top=inner.bottom, left=left, bottom=rect.bottom, right=right),
     )
     return [part for part in parts if part.left < part.right and part.top < part.bottom]
+
+
+__all__ = [
+    "MAX_RECTS",
+    "Regions",
+    "around",
+    "common",
+    "holds",
+    "less",
+    "meet",
+    "moved",
+    "pixels_of",
+    "without",
+]
