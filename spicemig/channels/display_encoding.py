@@ -22,7 +22,15 @@ from spicemig.channels.display_images import HIGH_BITS_SET, INLINE_BYTES, ImageP
 from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
-from spicemig.codecs.encoders import GLZ, Encoded, Encoding, image_is_apart, is_lossy, pixels_of
+from spicemig.codecs.encoders import (
+    GLZ,
+    Encoded,
+    Encoding,
+    image_is_apart,
+    image_is_natural,
+    is_lossy,
+    pixels_of,
+)
 from spicemig.codecs.pixels import Pixels
 
 LOOKAHEAD = 8  # waiting drawables whose images may be encoded before it is their turn
@@ -50,12 +58,15 @@ def goes_elsewhere(image: Any, pixels: Pixels, dictionary: GlzDictionary, *, los
     Whether an image is for the encoders that a mode names before GLZ, of which the first may
     be ``lossy``; the dictionary notes it then.
 
-    Photographs are, unless the like of them was sent before.
+    Photographs are, unless the like of them was sent before; lossy, that is less than GLZ makes
+    of them, unless nearly all is there.
     """
+    if lossy:
+        return image_is_apart(image, lossy=True) and not dictionary.has_nearly(pixels)
     if len(image.data) < INLINE_BYTES:  # what is quicker is looked at first
-        elsewhere = image_is_apart(image, lossy=lossy) and not dictionary.knows(pixels)
+        elsewhere = image_is_natural(image) and not dictionary.knows(pixels)
     else:
-        elsewhere = not dictionary.knows(pixels) and image_is_apart(image, lossy=lossy)
+        elsewhere = not dictionary.knows(pixels) and image_is_natural(image)
     if elsewhere:
         dictionary.seen_elsewhere(pixels)
     return elsewhere

@@ -25,7 +25,7 @@ PIECE_SECONDS = 0.2  # of the line, for which pixels are painted at once
 WAITING_PIECES = 2  # that may wait as drawings on a narrow line
 PIXEL_BYTES = 4
 MIN_PIECE_PIXELS, MAX_PIECE_PIXELS = 4096, 128 * 1024
-USUAL_PIXEL_BYTES = 0.5  # on the line, before anything was painted
+USUAL_PIXEL_BYTES, USUAL_EXACT_PIXEL_BYTES = 0.5, 1.5  # on the line, before anything was painted
 MIN_PIXEL_BYTES = 0.2  # counted for one that took less: the next ones may be other ones
 
 _LOSSY_FORMATS = frozenset((SurfaceFormat.XRGB32, SurfaceFormat.ARGB32))
@@ -45,7 +45,8 @@ class DisplayLine:
         self.lossy = LossyRegions()
         self.lossy_at = 0.0  # the last time that something lossy was sent
         self._was_narrow = False
-        self._pixel_bytes = USUAL_PIXEL_BYTES  # that a pixel of the last bands took
+        # that a pixel of the last bands took: of others and of exact ones
+        self._pixel_bytes = {False: USUAL_PIXEL_BYTES, True: USUAL_EXACT_PIXEL_BYTES}
 
     @property
     def slow(self) -> bool:
@@ -80,12 +81,12 @@ class DisplayLine:
         """Whether all that was sent has arrived."""
         return self.flow is None or self.flow.quiet
 
-    def piece_pixels(self) -> int:
-        """About so many pixels take the line a moment."""
+    def piece_pixels(self, *, exact: bool = False) -> int:
+        """About so many pixels take the line a moment; ``exact``: after they were lossy."""
         carried = None if self.bandwidth is None else self.bandwidth.bytes_within(PIECE_SECONDS)
         if carried is None:
             return MAX_PIECE_PIXELS
-        return min(max(MIN_PIECE_PIXELS, int(carried / self._pixel_bytes)), MAX_PIECE_PIXELS)
+        return min(max(MIN_PIECE_PIXELS, int(carried / self._pixel_bytes[exact])), MAX_PIECE_PIXELS)
 
     @property
     def waiting_bytes(self) -> int:
@@ -94,7 +95,7 @@ class DisplayLine:
 
     def take_lossy(self) -> dict[int, list[Rect]]:
         """A piece of what is lossy, the newest first; it is to be painted without loss."""
-        piece = self.lossy.parts.take_piece(self.piece_pixels(), newest=True)
+        piece = self.lossy.parts.take_piece(self.piece_pixels(exact=True), newest=True)
         for surface, rects in piece.items():
             for rect in rects:
                 self.lossy.wanted.add(surface, rect)
@@ -117,4 +118,5 @@ class DisplayLine:
             return
         self.lossy.painted(drawable.surface, drawable.box, lossy=packed.lossy)
         taken = sum(map(len, packed.parts)) / (drawable.image.width * drawable.image.height)
-        self._pixel_bytes = max(taken, MIN_PIXEL_BYTES, (taken + self._pixel_bytes) / 2)
+        known = self._pixel_bytes[drawable.exact]
+        self._pixel_bytes[drawable.exact] = max(taken, MIN_PIXEL_BYTES, (taken + known) / 2)

@@ -33,6 +33,7 @@ from spicemig.wire.enums import ImageType
 MAX_WINDOW_PIXELS = 16 << 20  # kept per client, whatever it asks for: 64 MiB, the most of spice-gtk
 MIN_WINDOW_PIXELS = 1 << 12  # with less, nothing would ever be found
 HIT_SHARE = 0.4  # of the places that a probe looks at: with more, the window makes an image small
+NEARLY_SHARE = 0.75  # with more it makes even a photograph smaller than JPEG does
 ELSEWHERE_PIXELS = 4 << 20  # remembered of images that went out without it
 
 
@@ -114,6 +115,11 @@ class GlzDictionary:
         """Whether much of an image is in the window already, or was :meth:`seen_elsewhere` before."""
         windows = (self.window, self._elsewhere)
         return any(window is not None and window.probe(pixels) > HIT_SHARE for window in windows)
+
+    def has_nearly(self, pixels: Pixels) -> bool:
+        """Whether nearly all of an image is in the window."""
+        window = self.window
+        return window is not None and window.probe(pixels) > NEARLY_SHARE
 
     def seen_elsewhere(self, pixels: Pixels) -> None:
         """
