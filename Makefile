@@ -46,6 +46,7 @@ bench: all
 	$(BIN)/python benchmarks/codecs.py $(CODECS)
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/transport.py
+	$(BIN)/python benchmarks/slow_client.py
 	$(BIN)/python benchmarks/pause.py
 	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/raster.py

@@ -104,7 +104,8 @@ class Watch:
     def exact(self) -> bool:
         """Whether it is exact."""
         core = self.core
-        return bool(core.idle and core.line.quiet and not core.pending_bytes and not core.line.lossy)
+        busy = core.pending_bytes or core.line.lossy or core.streams.active
+        return bool(core.idle and core.line.quiet and not busy)
 
 
 async def run(options: argparse.Namespace, name: str, jpeg: str, folder: Path) -> dict[str, Any]:

@@ -193,7 +193,10 @@ def sessions(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(said)
     else:
-        columns = ("id", "address", "can", "channels", "latency_ms", "connected_seconds")
+        columns = ("id", "address", "can", "channels", "latency_ms", "kbit_per_second", "connected_seconds")
+        for session in said["sessions"]:
+            rate = session.get("bandwidth_bits_per_second")
+            session["kbit_per_second"] = None if rate is None else rate // 1000
         print(format_table(columns, said["sessions"]))
     return 0
 

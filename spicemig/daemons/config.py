@@ -175,9 +175,12 @@ class DisplaySettings:
     jpeg_wan: str = option(
         kinds.choice("auto", "always", "never"),
         "auto",
-        """Whether photographs are sent as JPEG, which takes fewer bytes and loses some detail: auto does so
-        for clients whose line is measured below 10 Mbit/s, until it is above 15. What was lost is sent
-        exactly once the client has caught up.""",
+        """Whether images may be sent as JPEG, which takes fewer bytes and loses some detail: auto does so
+        for clients whose line is measured below 10 Mbit/s, until it is above 15. With any compression but
+        off, images of 64x64 pixels and more become JPEG then if they are photographs, or others that lz
+        leaves more than an eighth of, unless glz finds nearly all of them in what the client was sent
+        before; drawings and text stay as they are. Once the client has caught up, what it has lossy is sent
+        again without loss; what would compute with it (such as XOR) is sent so at once.""",
     )
     zlib_glz_wan: str = option(
         kinds.choice("auto", "always", "never"),
