@@ -10,6 +10,7 @@ from spicemig.channels.display import DisplayCore
 from spicemig.channels.display_batches import BatchPacker
 from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary
+from spicemig.codecs import glz_reference
 from spicemig.codecs.compiled import Codec, choices
 from spicemig.codecs.encoders import Encoding
 from spicemig.codecs.pixels import ImageError
@@ -109,10 +110,10 @@ SURFACES = [Surface(number, 64, 64, format) for number, format in FORMATS.items(
 
 def flat(result):
     """A result with its buffers joined."""
-    next, messages, total, parts, dropped = result
+    place, messages, total, parts, dropped, own_pixels = result
     joined = b"".join(parts)
     assert len(joined) == total, (len(joined), total)
-    return next, messages, total, joined, dropped
+    return place, messages, total, joined, dropped, own_pixels
 
 
 class TwinTests(TwinCase):
@@ -129,7 +130,8 @@ class TwinTests(TwinCase):
 
     def arguments(self):
         dice = self.dice
-        mode = dice.choice(list(ImageCompression)[1:])
+        glz = [ImageCompression.GLZ, ImageCompression.AUTO_GLZ]
+        mode = dice.choice([*list(ImageCompression)[1:], *glz, *glz])
         client = (
             dice.random() < 0.5,
             64,
@@ -139,7 +141,9 @@ class TwinTests(TwinCase):
             dice.choice([0, 0, 0, 900]),
             choices(mode, dice.random() < 0.5),
             dice.choice([None, self.own]),
+            None,
         )
+        self.windowed = client[7] is not None and dice.random() < 0.5
         room = dice.choice([1, 5, 100]), dice.choice([1, 3000, 1 << 20])
         return client, dice.choice([0, 7, 1 << 40]), *room, dice.choice([0, 3000, 1 << 20])
 
@@ -149,8 +153,13 @@ class TwinTests(TwinCase):
         for module, sent in ((self.kernels(), [0] * 256), (reference, [0] * 256)):
             for image in self.images:
                 image.encodings = {key: value for key, value in image.encodings.items() if key in self.before}
+            given = [*arguments]
+            if self.windowed:
+                make = module.glz_window if module is not reference else glz_reference.glz_window
+                place = next(place for place, each in enumerate(given) if isinstance(each, tuple))
+                given[place] = (*given[place][:-1], make(6000, 0))
             try:
-                found.append((flat(getattr(module, name)(*arguments, sent)), sent))
+                found.append((flat(getattr(module, name)(*given, sent)), sent))
             except (ValueError, IndexError):
                 found.append("refused")
         self.assertEqual(*found)
@@ -161,20 +170,23 @@ class TwinTests(TwinCase):
         packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
         packer.tell_surfaces(SURFACES)
         guest = Guest(self.dice)
-        stopped = packed = covered = 0
-        for _ in range(250):
+        stopped = packed = covered = owned = 0
+        for _ in range(60):
             batch = guest.batch(self.dice.choice([1, 10, 40, 100]))
             self.images, self.before = batch.images, ()
-            start = self.dice.choice([0, 0, len(batch) // 2, len(batch)])
-            known = packer._surfaces
-            (next, messages, _total, _bytes, dropped), _sent = self.compare(
-                "pack_batch", batch.records, batch.index, start, batch.images, known, *self.arguments()
-            )
-            stopped += next < len(batch)
-            packed += messages
-            covered += dropped
+            start, known = 0, packer._surfaces
+            while start < len(batch):
+                (place, messages, _total, _bytes, dropped, own), _sent = self.compare(
+                    "pack_batch", batch.records, batch.index, start, batch.images, known, *self.arguments()
+                )
+                stopped += place < len(batch)
+                owned += own
+                packed += messages
+                covered += dropped
+                start = place + 1
         self.assertGreater(min(stopped, covered), 30)
-        self.assertGreater(packed, 100)
+        self.assertGreater(packed, 300)
+        self.assertGreater(owned, 1000)
 
     def test_boxes(self):
         """Where a batch draws."""

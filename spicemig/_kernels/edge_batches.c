@@ -206,9 +206,9 @@ static size_t cull(struct spicemig_row *rows, size_t count, const struct taken *
 
 static int read_client(PyObject *client, struct packing *packing)
 {
-    return PyArg_ParseTuple(client, "pLLLLLO!O:client", &packing->mini, &packing->min_encoded,
+    return PyArg_ParseTuple(client, "pLLLLLO!OO:client", &packing->mini, &packing->min_encoded,
                             &packing->max_padding, &packing->separate, &packing->small,
-                            &packing->stream_pixels, &PyTuple_Type, &packing->choices, &packing->own) &&
+                            &packing->stream_pixels, &PyTuple_Type, &packing->choices, &packing->own, &packing->window) &&
            (PyTuple_Size(packing->choices) == FORMATS ||
             (PyErr_SetString(PyExc_ValueError, "client: not a choice for each bitmap format"), 0));
 }
@@ -235,8 +235,8 @@ static PyObject *finished(struct packing *packing, int well, Py_ssize_t next, Py
     PyObject *result = NULL;
 
     if (well && spicemig_finish_part(packing) && count_sent(packing, sent))
-        result = Py_BuildValue("nLLOn", next, packing->messages, packing->total, packing->parts,
-                               (Py_ssize_t)dropped);
+        result = Py_BuildValue("nLLOnL", next, packing->messages, packing->total, packing->parts,
+                               (Py_ssize_t)dropped, packing->own_pixels);
     Py_XDECREF(packing->parts);
     free(packing->packed.bytes);
     free(packing->lz.bytes);

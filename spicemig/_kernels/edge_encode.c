@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "glz.h"
 #include "gradual.h"
 #include "lz.h"
 
@@ -149,6 +150,38 @@ static int with_lz4(struct packing *packing, const struct device_image *image, c
     }
     Py_XDECREF(coded);
     return out->used != 0;
+}
+
+#define GLZ_RGB 102 /* a type of image */
+
+/* Into the window without asking; STOPPED if the dictionary must be asked. */
+static enum outcome into_window(struct packing *packing, const struct device_image *image, unsigned type,
+                                struct payload *payload)
+{
+    const size_t count = image->width * image->height;
+    enum outcome outcome = STOPPED;
+    struct spicemig_glz_window *const window = spicemig_edge_glz_claim(packing->window);
+    struct room *const out = &packing->payload;
+
+    if (window == NULL)
+        return FAILED;
+    if (count <= window->size && spicemig_glz_row_bytes(type, (unsigned)image->width) == image->tight) {
+        const uint8_t *const rows = tight_rows(packing, image);
+        out->used = 0;
+        outcome = FAILED;
+        if (rows != NULL && spicemig_grow(out, spicemig_glz_room(type, count))) {
+            PyThreadState *const state = released((long long)image->height, (long long)image->width);
+            payload->size = spicemig_glz_encode(window, rows, type, (unsigned)image->width,
+                                                (unsigned)image->height, image->top_down, out->bytes);
+            taken_back(state);
+            payload->type = GLZ_RGB;
+            payload->bytes = out->bytes;
+            packing->own_pixels += (long long)count;
+            outcome = DONE;
+        }
+    }
+    spicemig_edge_glz_release(packing->window);
+    return outcome;
 }
 
 /*
@@ -320,6 +353,7 @@ enum outcome spicemig_encode_image(struct packing *packing, const struct device_
     const long long plain = (long long)(image->tight * image->height);
     PyObject *const choice = PyTuple_GetItem(packing->choices, image->format), *names, *steps;
     int pixel_bytes, natural_apart;
+    unsigned own_type;
     double below;
     long long most = packing->small, own_bytes;
     struct step step;
@@ -328,8 +362,8 @@ enum outcome spicemig_encode_image(struct packing *packing, const struct device_
         return FAILED;
     if (choice == Py_None)
         return STOPPED;
-    if (!PyArg_ParseTuple(choice, "OO!idLp:choice", &names, &PyTuple_Type, &steps, &pixel_bytes, &below,
-                          &own_bytes, &natural_apart))
+    if (!PyArg_ParseTuple(choice, "OO!idLIp:choice", &names, &PyTuple_Type, &steps, &pixel_bytes, &below,
+                          &own_bytes, &own_type, &natural_apart))
         return FAILED;
     if (plain < packing->min_encoded)
         return DONE;
@@ -337,8 +371,12 @@ enum outcome spicemig_encode_image(struct packing *packing, const struct device_
     if (own_bytes > 0 && packing->own != Py_None && image->flags == 0) {
         if (!affordable(packing, plain, own_bytes))
             return STOPPED;
-        const enum outcome outcome = owned(packing, image, natural_apart, payload);
-        if (outcome != DONE || payload->parts != NULL)
+        enum outcome outcome = STOPPED;
+        if (packing->window != Py_None && !(natural_apart && is_natural(image, pixel_bytes, below)))
+            outcome = into_window(packing, image, own_type, payload);
+        if (outcome == STOPPED)
+            outcome = owned(packing, image, natural_apart, payload);
+        if (outcome != DONE || payload->type != 0)
             return outcome;
     }
     if (PyTuple_Size(steps) == 0)

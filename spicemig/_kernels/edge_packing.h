@@ -35,11 +35,12 @@ struct packing {
     size_t surface_count;
     PyObject *choices; /* a tuple by bitmap format; see codecs/compiled.py */
     PyObject *own;     /* what asks the client's own dictionary, or None */
+    PyObject *window;  /* of that dictionary, where it need not be asked, or None */
     long long min_encoded, max_padding, separate, small, stream_pixels, budget;
     /* what was made */
     PyObject *parts; /* a list of buffers; what is in small comes behind them */
     struct room packed;
-    long long total, messages;
+    long long total, messages, own_pixels; /* own: that went into the window */
     uint32_t sent[256]; /* images by their type */
     /* scratch */
     struct room lz, payload, rows;

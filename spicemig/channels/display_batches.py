@@ -45,6 +45,7 @@ class Packed(NamedTuple):
     size: int
     parts: list[Buffer]
     dropped: int  # drawables that were covered by others of the batch
+    own_pixels: int  # in images that went into the client's dictionary unasked
 
 
 class BatchPacker:
@@ -114,6 +115,7 @@ class BatchPacker:
         serial: int,
         room: tuple[int, int],
     ) -> Packed:
+        dictionary = self._dictionary
         client = (
             self._mini,
             MIN_ENCODED_BYTES,
@@ -122,16 +124,19 @@ class BatchPacker:
             INLINE_BYTES,
             self.stream_pixels,
             choices(mode, self._client_lz4),
-            self._in_dictionary if self._dictionary.usable else None,
+            self._in_dictionary if dictionary.usable else None,
+            dictionary.window_for(self._channel_id) if not self._line.zlib_glz else None,
         )
         try:
             packed = Packed(*kernel(*drawn, client, serial, *room, BUDGET_BYTES, self._sent))
         except BaseException:
-            self._dictionary.end()  # it may have what will not be sent
+            dictionary.end()  # it may have what will not be sent
             raise
         if self._own is not None:
-            self._dictionary.sent(self._own, self._channel_id, serial + packed.messages)
+            dictionary.sent(self._own, self._channel_id, serial + packed.messages)
             self._own = None
+        if packed.own_pixels:
+            dictionary.went(packed.own_pixels, self._channel_id, serial + packed.messages)
         return packed
 
     def _in_dictionary(self, image: Any, natural_apart: bool) -> Any:

@@ -18,6 +18,7 @@ from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.display_reference import COVERS, NOTHING, ROW, covered, row_of
 from spicemig.codecs.compiled import Codec
 from spicemig.codecs.encoders import Encoding, pixels_of
+from spicemig.codecs.glz_reference import glz_encode
 from spicemig.codecs.kernels import gradual_score, lz_encode, quic_encode
 from spicemig.codecs.pixels import row_bytes
 from spicemig.wire.drawing import Rect
@@ -114,13 +115,13 @@ class _Packing:
 
     def __init__(self, client: tuple[Any, ...], serial: int, budget: int, sent: list[int]) -> None:
         self.mini, self.min_encoded, self.max_padding, _separate, self.small = client[:5]
-        self.stream_pixels, self.choices, self.own = client[5:]
+        self.stream_pixels, self.choices, self.own, self.window = client[5:]
         self.serial, self.budget, self.sent = serial, budget, sent
         self.parts: list[Any] = []
-        self.total = self.messages = 0
+        self.total = self.messages = self.own_pixels = 0
 
-    def result(self, next: int, dropped: int = 0) -> tuple[int, int, int, list[Any], int]:
-        return next, self.messages, self.total, self.parts, dropped
+    def result(self, next: int, dropped: int = 0) -> tuple[int, int, int, list[Any], int, int]:
+        return next, self.messages, self.total, self.parts, dropped, self.own_pixels
 
     def pack(self, record: _Record) -> bool:
         """Pack one; False if that is for others to do."""
@@ -168,18 +169,28 @@ class _Packing:
             self.budget -= plain
         return True
 
+    def _into_window(self, image: Any, type: int) -> tuple[int, list[Any]]:
+        """An image for the client's own dictionary, where nobody need be asked."""
+        rows = bytes(pixels_of(image).rows())
+        stream = glz_encode(self.window, rows, type, image.width, image.height, bool(image.top_down))
+        self.own_pixels += image.width * image.height
+        return ImageType.GLZ_RGB, [_WORD.pack(len(stream)), stream]
+
     def _encoded(self, image: Any, flags: int) -> tuple[int, list[Any]] | None:
         """The type of an image and what is behind its descriptor; None: others do that."""
         choice = self.choices[image.format]
         if choice is None:
             return None
-        names, steps, _pixel_bytes, _below, own_bytes, natural_apart = choice
+        names, steps, pixel_bytes, below, own_bytes, own_type, natural_apart = choice
         plain = row_bytes(image.format, image.width) * image.height
         if plain < self.min_encoded:
             return self._bitmap(image)
         if own_bytes and self.own is not None and not flags:
             if not self._affordable(plain, own_bytes):
                 return None
+            apart = natural_apart and _is_natural(image, pixel_bytes, below)
+            if self.window is not None and not apart and image.width * image.height <= self.window.size:
+                return self._into_window(image, own_type)
             made = self.own(image, natural_apart)
             if made is NotImplemented or made is not None:
                 return None if made is NotImplemented else made
@@ -203,18 +214,21 @@ class _Packing:
         return self._bitmap(image) if found is None else (found[0], [_WORD.pack(len(found[1])), found[1]])
 
 
+def _is_natural(image: Any, pixel_bytes: int, below: float) -> bool:
+    if not pixel_bytes or image.width < 2 or image.height < 2:
+        return False
+    score, pairs = gradual_score(image.data, image.stride, image.width, image.height, pixel_bytes)
+    return bool(score < pairs * below)
+
+
 def _encode(image: Any, choice: tuple[Any, ...]) -> tuple[int, bytes] | None:
     """What the first step that helps makes of an image."""
     _names, steps, pixel_bytes, below, *_own = choice
     pixels = pixels_of(image)
     rows = bytes(pixels.rows())
     for codec, image_type, natural, _most, start, planes, call in steps:
-        if natural:
-            if not pixel_bytes or image.width < 2 or image.height < 2:
-                continue
-            score, pairs = gradual_score(image.data, image.stride, image.width, image.height, pixel_bytes)
-            if score >= pairs * below:
-                continue
+        if natural and not _is_natural(image, pixel_bytes, below):
+            continue
         size = image.width, image.height
         if codec == Codec.LZ:
             head = struct.pack(">4I", *size, row_bytes(image.format, image.width), bool(image.top_down))
@@ -242,12 +256,13 @@ def pack_batch(
     bytes_room: int,
     budget: int,
     sent: list[int],
-) -> tuple[int, int, int, list[Any], int]:
+) -> tuple[int, int, int, list[Any], int, int]:
     """
     Pack drawables of a batch from ``start`` on, up to the first one that is for Python.
 
     Returns the place of that one, how many messages and bytes there are, the
-    buffers, and how many were left out because later ones cover them.
+    buffers, how many were left out because later ones cover them, and how many
+    pixels went into the window of the client's own dictionary unasked.
     """
     known = {row[0]: row for row in _SURFACE.iter_unpack(surfaces)}
     packing = _Packing(client, serial, budget, sent)
@@ -343,7 +358,7 @@ def pack_entries(
     bytes_room: int,
     budget: int,
     sent: list[int],
-) -> tuple[int, int, int, list[Any], int]:
+) -> tuple[int, int, int, list[Any], int, int]:
     """
     Pack entries of a pipe, up to the first one that is for Python; as :func:`pack_batch`.
 

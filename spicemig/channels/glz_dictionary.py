@@ -165,6 +165,19 @@ class GlzDictionary:
         """Whether what this channel encodes now can be sent next, and without telling the client to wait."""
         return not self.busy and not self._unsent and self._sent.keys() <= {channel_id}
 
+    def window_for(self, channel_id: int) -> Any:
+        """
+        The window, for a kernel that encodes images which this channel sends next; tell
+        :meth:`went` of them. None while the dictionary must be asked for each.
+        """
+        window = self.window
+        return window.for_kernels if window is not None and self.free_for(channel_id) else None
+
+    def went(self, pixels: int, channel_id: int, serial: int) -> None:
+        """Images of so many pixels went into that window; none is in a message after this serial."""
+        self.pixels_ever += pixels
+        self._sent[channel_id] = serial
+
     def turn_of(self, image: InDictionary) -> bool:
         """Whether an image is the next to be sent, by any channel."""
         return next(iter(self._unsent), None) == image.image_id

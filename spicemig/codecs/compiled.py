@@ -16,7 +16,7 @@ from typing import Any
 
 from lz4 import block
 
-from spicemig.codecs import lz, lz4, quic
+from spicemig.codecs import glz, lz, lz4, quic
 from spicemig.codecs.encoders import ENCODERS, GLZ, candidates, natural_threshold
 from spicemig.codecs.pixels import BITS_PER_PIXEL, PALETTE_FORMATS, Pixels
 from spicemig.wire.enums import BitmapFormat
@@ -40,9 +40,9 @@ class Codec(IntEnum):
 # how its payload begins, what it has as planes or type, what is called
 Step = tuple[int, int, bool, int, bytes, bytes, Callable[..., Any] | None]
 # by what the encoding is known in the image; the steps; bytes of a pixel and where an image is natural, or 0;
-# how many bytes of pixels the client's own dictionary is asked for first, and whether natural images are
-# for others
-Choice = tuple[tuple[str, ...], tuple[Step, ...], int, float, int, bool]
+# how many bytes of pixels the client's own dictionary is asked for first, as which type, and whether natural
+# images may be for others
+Choice = tuple[tuple[str, ...], tuple[Step, ...], int, float, int, int, bool]
 
 
 def _lz(format: int) -> tuple[Codec, int, bytes, bytes, None]:
@@ -77,7 +77,8 @@ def _choice(format: int, mode: int, client_lz4: bool) -> Choice | None:
     any_image = Pixels(1, 1, format, 4, bytes(4))
     tried = candidates(any_image, mode, client_lz4=client_lz4, lossy=False)
     names = tuple(name for name in tried if name != GLZ)
-    own = (GLZ_BYTES if GLZ in tried else 0), tried[:1] != (GLZ,)
+    own = (GLZ_BYTES, int(glz.TYPES[format])) if GLZ in tried else (0, 0)
+    apart = tried[:1] != (GLZ,)
     steps: list[Step] = []
     for name in names:
         compiled = _COMPILED[name](format) if name in _COMPILED else None
@@ -88,5 +89,5 @@ def _choice(format: int, mode: int, client_lz4: bool) -> Choice | None:
         steps.append((int(codec), int(encoder.image_type), encoder.natural, *rest))
     below = natural_threshold(format)
     if below is None:
-        return names, tuple(steps), 0, 0.0, *own
-    return names, tuple(steps), BITS_PER_PIXEL[format] // 8, below, *own
+        return names, tuple(steps), 0, 0.0, *own, apart
+    return names, tuple(steps), BITS_PER_PIXEL[format] // 8, below, *own, apart

@@ -87,6 +87,11 @@ class GlzWindow:
             state: tuple[int, int, int] = kernels.glz_state(self._window)
             return state
 
+    @property
+    def for_kernels(self) -> Any:
+        """The window as kernels take it, for one that encodes many images in a call."""
+        return self._window
+
     def takes(self, pixels: Pixels) -> bool:
         """Whether an image can be encoded: it has to fit into the window."""
         return pixels.format in FORMATS and pixels.width * pixels.height <= self.size
