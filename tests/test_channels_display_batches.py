@@ -172,7 +172,7 @@ class TwinTests(TwinCase):
         guest = Guest(self.dice)
         stopped = packed = covered = owned = 0
         for _ in range(60):
-            batch = guest.batch(self.dice.choice([1, 10, 40, 100]))
+            batch = guest.batch(self.dice.choice([1, 10, 40, 150]))
             self.images, self.before = batch.images, ()
             start, known = 0, packer._surfaces
             while start < len(batch):

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 64 /* drawables among which covered ones are looked for */
+#define CHUNK 128 /* drawables among which covered ones are looked for */
 #define SURFACE_ROW_BYTES 20
 #define DRAW_ALPHA_BLEND 313
 #define PRIMARY 0

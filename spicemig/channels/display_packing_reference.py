@@ -25,7 +25,7 @@ from spicemig.wire.drawing import Rect
 from spicemig.wire.enums import ClipType, ImageType
 from spicemig.wire.framing import frame_body
 
-CHUNK = 64  # drawables among which covered ones are looked for
+CHUNK = 128  # drawables among which covered ones are looked for
 MOST_SURFACES = 32  # that one call can tell of
 
 _HEADER = struct.Struct("<IHBBI4iI")
