@@ -27,11 +27,8 @@ static int in_use(int busy)
     return busy;
 }
 
-/*
- * Memory of zeros that is there only as far as it is used. In large pages where
- * the system has them: a window is filled once, and each page's first use costs.
- */
-static void *zeros(size_t bytes)
+/* Memory that is there only as far as it is used; in large pages, as each page's first use costs. */
+static void *new_memory(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -44,11 +41,47 @@ static void *zeros(size_t bytes)
     return memory;
 }
 
+/*
+ * The memory of the window that went last, for the next one of its size: to get
+ * new memory from the system takes half as long as to fill it with images. The
+ * system may take what is in it, and does when it needs memory.
+ */
+static struct {
+    void *memory;
+    size_t bytes;
+} spare;
+
+static void give_up(void *memory, size_t bytes)
+{
+#ifdef MADV_FREE
+    if (spare.memory == NULL && madvise(memory, bytes, MADV_FREE) == 0) {
+        spare.memory = memory;
+        spare.bytes = bytes;
+        return;
+    }
+#endif
+    munmap(memory, bytes);
+}
+
+/* Memory for a window, in which anything may be. */
+static void *memory_for(size_t bytes)
+{
+    void *memory = spare.memory;
+
+    if (memory == NULL)
+        return new_memory(bytes);
+    spare.memory = NULL;
+    if (spare.bytes == bytes)
+        return memory;
+    munmap(memory, spare.bytes);
+    return new_memory(bytes);
+}
+
 static void window_gone(PyObject *capsule)
 {
     struct holder *holder = PyCapsule_GetPointer(capsule, WINDOW);
 
-    munmap(holder->memory, holder->bytes);
+    give_up(holder->memory, holder->bytes);
     free(holder);
 }
 
@@ -73,7 +106,7 @@ PyObject *spicemig_edge_glz_window(PyObject *Py_UNUSED(module), PyObject *args)
     if (holder == NULL)
         return PyErr_NoMemory();
     holder->bytes = spicemig_glz_window_bytes((size_t)size);
-    holder->memory = zeros(holder->bytes);
+    holder->memory = memory_for(holder->bytes);
     if (holder->memory == NULL) {
         free(holder);
         return PyErr_NoMemory();
@@ -82,7 +115,7 @@ PyObject *spicemig_edge_glz_window(PyObject *Py_UNUSED(module), PyObject *args)
     holder->window->oldest = holder->window->next = (uint64_t)next_id;
     PyObject *capsule = PyCapsule_New(holder, WINDOW, window_gone);
     if (capsule == NULL) {
-        munmap(holder->memory, holder->bytes);
+        give_up(holder->memory, holder->bytes);
         free(holder);
     }
     return capsule;

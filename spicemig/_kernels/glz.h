@@ -36,8 +36,8 @@ struct spicemig_glz_image {
 
 /*
  * The encoder's window. It lives in memory that the caller gives: as many bytes as
- * spicemig_glz_window_bytes says, all zero, aligned as malloc does. One call at a
- * time may use it.
+ * spicemig_glz_window_bytes says, aligned as malloc does. One call at a time may
+ * use it.
  */
 struct spicemig_glz_window {
     size_t size;     /* units */

@@ -10,7 +10,7 @@ struct reference {
 };
 
 /* Read what follows the length; bits are the lower five of the control byte. 0 if the data ends. */
-static inline int get_reference(const uint8_t **data, const uint8_t *end, unsigned bits, struct reference *to)
+static int get_any_reference(const uint8_t **data, const uint8_t *end, unsigned bits, struct reference *to)
 {
     const uint8_t *at = *data;
     unsigned last, more, shift = 0, farther = 0;
@@ -37,6 +37,35 @@ static inline int get_reference(const uint8_t **data, const uint8_t *end, unsign
         to->place |= (size_t)*at++ << 17;
     *data = at;
     return 1;
+}
+
+/* The same; without a jump where the image distance has no bytes of its own. */
+static inline int get_reference(const uint8_t **data, const uint8_t *end, unsigned bits, struct reference *to)
+{
+    const uint8_t *const at = *data;
+
+    if (end - at < 3 || at[1] >> 6 != 0)
+        return get_any_reference(data, end, bits, to);
+    const size_t medium = 0 - (size_t)(bits >> 4 & 1), farther = at[1] >> 5 & medium;
+    to->place = (bits & 15) | (size_t)at[0] << 4 | ((size_t)(at[1] & 31) << 12 & medium) |
+                ((size_t)at[2] << 17 & (0 - farther));
+    to->distance = at[1] & ~medium;
+    *data = at + 2 + farther;
+    return 1;
+}
+
+/*
+ * Copy units of four bytes that lie elsewhere or, as few as 32 bytes, so far in
+ * front. The ends are those of the buffers; few bytes are copied without a jump.
+ */
+static inline void copy_pixels(uint8_t *out, const uint8_t *out_end, const uint8_t *from, const uint8_t *from_end,
+                               size_t bytes)
+{
+    if (bytes <= 32 && out_end - out >= 32 && from_end - from >= 32) {
+        memcpy(out, from, 32);
+        return;
+    }
+    memcpy(out, from, bytes);
 }
 
 /* Units to copy, the fourth bytes of pixels only. */
@@ -68,7 +97,14 @@ static inline const uint8_t *decode(uint8_t *const dst, unsigned type, size_t co
                 for (size_t index = 0; index < some; index++)
                     out[4 * index + 3] = at[index];
             } else {
-                spicemig_lz_get_literals(out, at, some, unit);
+                if (unit == 4 && some <= 4 && room >= 4 && end - at >= 16) {
+                    for (size_t index = 0; index < 4; index++) {
+                        memcpy(out + 4 * index, at + 3 * index, 4);
+                        out[4 * index + 3] = 0;
+                    }
+                } else {
+                    spicemig_lz_get_literals(out, at, some, unit);
+                }
             }
             at += coded;
             out += some * unit;
@@ -86,7 +122,9 @@ static inline const uint8_t *decode(uint8_t *const dst, unsigned type, size_t co
             if (to.place >= (size_t)(out - dst) / unit)
                 return NULL;
             from = out - (to.place + 1) * unit;
-            if (!alpha)
+            if (unit == 4 && !alpha && to.place >= 7 && length <= 8)
+                copy_pixels(out, out_end, from, out_end, length * unit);
+            else if (!alpha)
                 spicemig_lz_copy_back(out, (to.place + 1) * unit, length * unit, out_end);
         } else {
             if (to.distance != source_distance) {
@@ -98,7 +136,9 @@ static inline const uint8_t *decode(uint8_t *const dst, unsigned type, size_t co
             if (source.units == NULL || to.place > source.count || length > source.count - to.place)
                 return NULL;
             from = source.units + to.place * unit;
-            if (!alpha)
+            if (unit == 4 && !alpha)
+                copy_pixels(out, out_end, from, source.units + source.count * unit, length * unit);
+            else if (!alpha)
                 memcpy(out, from, length * unit);
         }
         if (alpha)

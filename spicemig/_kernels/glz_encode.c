@@ -451,6 +451,7 @@ struct spicemig_glz_window *spicemig_glz_begin(void *memory, size_t size)
     window->images = (struct spicemig_glz_image *)at;
     at += sizeof(struct spicemig_glz_image) << IMAGES_LOG;
     window->ring = (uint32_t *)at;
+    memset(window->slots, 0, (size_t)((uint8_t *)window->images - (uint8_t *)window->slots));
     return window;
 }
 

@@ -1,2 +1,3 @@
-GLZ and zlib-glz images: what a client got in earlier images is referred to, in C and about three times as fast as
-spice-server; `spicemig codec` takes `glz` and `zlib_glz`, with the files of a directory as one window.
+GLZ and zlib-glz images: what a client got in earlier images is referred to. The encoder is in C, takes half to a quarter
+of spice-server's time and makes streams that are a tenth smaller; `spicemig codec` takes `glz` and `zlib_glz`, with the
+files of a directory as one window.
