@@ -4,7 +4,7 @@
 # make check   ruff, mypy and all tests; INSTALL_PEERS=1 (as root, on Debian) installs the programs they talk to
 # make lint    ruff and mypy only
 # make bench   traces replayed (also over TCP), codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
-#              packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
+#              clients on slow lines, packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
 #              CODECS="--sources FOLDER" compiles the codecs of the peer (apt-get source spice spice-gtk)
 # make docs    write again what is made from declarations: etc/ and man/
 # make clean   remove what these made

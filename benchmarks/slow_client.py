@@ -135,7 +135,7 @@ async def run(options: argparse.Namespace, name: str, jpeg: str, folder: Path) -
         [core] = client.channels("display")
         watch = Watch(core, client._protocols[core])
         newest, exact, wrong = [], [], 0
-        while not guest.describe()["ended"]:
+        while not guest.describe()["ended"] and len(newest) < options.stops:
             await wait(watch, options.seconds, lambda: guest.describe()["ended"])
             guest.stop()
             stopped = time.monotonic()
@@ -223,6 +223,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100_000.0, help="bytes per second")
     parser.add_argument("--round-trip", type=float, default=0.08, help="seconds")
     parser.add_argument("--seconds", type=float, default=6.0, help="of the guest's drawing between two stops")
+    parser.add_argument("--stops", type=int, default=8, help="at most")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     react(lambda _reactor: ensureDeferred(measure(options)))

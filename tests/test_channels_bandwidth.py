@@ -180,6 +180,14 @@ class FlowTests(SynchronousTestCase):
         run(watch, Line(100_000, 0.04), 30.0, messages())
         self.assertTrue(watch.bandwidth.slow)
 
+    def test_found_too_slow(self):
+        """A line that was thought much slower than it is is known to be faster soon."""
+        watch = Flow(Bandwidth())
+        watch.bandwidth.round_trip(0.4)
+        watch.bandwidth.transferred(10_000, 1.0)
+        run(watch, Line(100_000, 0.2), 8.0, messages())
+        self.assertLess(abs(watch.bandwidth.bits_per_second - 800_000), 120_000)
+
     def test_no_answers(self):
         """A client that answers no ping is sent no more than the first bytes, and few pings."""
         watch = Flow(Bandwidth())

@@ -70,6 +70,19 @@ class RegionsTests(SynchronousTestCase):
             self.assertEqual(regions.touches(7, part), bool(pixels(kept) & pixels([part])))
             self.assertFalse(regions.touches(8, part))
 
+    def test_overlapping(self):
+        """What lies in two rectangles is taken once where that takes no further ones."""
+        regions = Regions()
+        regions.add(0, rect(0, 0, 10, 10))
+        regions.add(0, rect(0, 5, 10, 15))
+        regions.add(0, rect(2, 0, 4, 3))
+        taken = []
+        while regions:
+            [(_surface, rects)] = regions.take_piece(20).items()
+            taken += rects
+        self.assertEqual(sum(map(pixels_of, taken)), 150)
+        self.assertEqual(len(pixels(taken)), 150)
+
     def test_removed(self):
         """A removed part leaves what is around it and no more."""
         regions = Regions()

@@ -23,10 +23,10 @@ FAST_FROM = 15 * 1024 * 1024  # at which a slow line is fast again
 MAX_RATE = 1 << 40  # bits per second; what is faster is counted as this
 MIN_SECONDS = 0.0005  # what is over sooner says nothing more about a line
 MIN_SAMPLE_BYTES = 4096  # smaller ones are mostly waiting
-MIN_RAISING_BYTES = 16 * 1024  # of a sample that was not sent at once
 SETTLING_SECONDS = 0.5  # a measurement that lasted so long counts alone
-ROUND_TRIPS = 8  # of which the shortest counts
+ROUND_TRIPS = 32  # of which the shortest counts: some minutes
 MAX_ROUND_TRIP_SECONDS = 60.0
+MAX_COUNTED_SECONDS = 0.5  # of a round trip, for the window: what is longer is mostly waiting
 
 # how much a beginning main channel sends to find out; the second if the line has so many bits per second
 PROBE_BYTES = (16 * 1024, 250 * 1024)
@@ -72,7 +72,8 @@ class Bandwidth:
         return self.window < NARROW_BYTES and self.bits_per_second is not None
 
     def _renew(self) -> None:
-        allowed = self.bytes_within((self.round_trip_seconds or 0.0) + QUEUE_SECONDS)
+        trip = min(self.round_trip_seconds or 0.0, MAX_COUNTED_SECONDS)
+        allowed = self.bytes_within(trip + QUEUE_SECONDS)
         self.window = FIRST_WINDOW_BYTES if allowed is None else max(MIN_WINDOW_BYTES, allowed)
 
     def round_trip(self, seconds: float) -> None:
@@ -92,7 +93,7 @@ class Bandwidth:
         known = self.bits_per_second
         if known is None:
             self.bits_per_second = rate if saturated else None
-        elif saturated or rate > known and size >= MIN_RAISING_BYTES:
+        elif saturated or rate > known:
             # by its time, so that bytes which came in a lump count no more than those before them
             weight = min(1.0, seconds / SETTLING_SECONDS)
             self.bits_per_second = max(1, int(known + (rate - known) * weight))

@@ -219,7 +219,7 @@ class DisplayCore(ChannelCore):
     @property
     def unbounded(self) -> bool:
         """Whether drawings need no look before they are sent: the line is wide, and nothing is lossy."""
-        return not (self.line.narrow or self.images.lossy or self.line.lossy)
+        return self.line.wide and not (self.images.lossy or self.line.lossy)
 
     @property
     def waits_for_others(self) -> bool:

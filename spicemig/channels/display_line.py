@@ -71,6 +71,12 @@ class DisplayLine:
         """Whether what is on its way is felt."""
         return self.flow is not None and self.flow.narrow
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is known that it is not felt."""
+        bandwidth = self.bandwidth
+        return bandwidth is None or bandwidth.bits_per_second is not None and not bandwidth.narrow
+
     def became_narrow(self) -> bool:
         """Whether it is so since this was asked for the last time."""
         was, self._was_narrow = self._was_narrow, self.narrow

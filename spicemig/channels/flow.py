@@ -23,11 +23,12 @@ IDLE_SECONDS = 0.25  # without anything sent: what was too little for a ping has
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An unanswered ping: when, and how many bytes were sent before it."""
+    """An unanswered ping: when, how many bytes were sent before it, and had arrived then."""
 
     id: int
     at: float
     sent: int
+    arrived: int
 
 
 class Flow:
@@ -91,7 +92,7 @@ class Flow:
 
     def pinged(self, id: int, now: float) -> None:
         """A ping was put behind all that was sent."""
-        self._marks.append(Mark(id, now, self.sent))
+        self._marks.append(Mark(id, now, self.sent, self.arrived))
         self._marked = self.sent
 
     def answered(self, id: int, now: float) -> bool:
@@ -100,12 +101,13 @@ class Flow:
             return False
         while (mark := self._marks.popleft()).id != id:
             pass
-        seconds = now - self._busy_since
-        # what was on its way from one answer to the next tells best: both were heard equally late
-        saturated = not self._was_idle and mark.at <= self._busy_since
-        if self._was_idle:
-            seconds -= self.bandwidth.round_trip_seconds or 0.0
-        self.bandwidth.transferred(mark.sent - self.arrived, seconds, saturated=saturated)
+        bandwidth = self.bandwidth
+        trip = bandwidth.round_trip_seconds or 0.0
+        if not self._was_idle and mark.at + trip <= self._busy_since:
+            # it stood in front of the bottleneck when what was answered last had passed that; how late
+            # we are with listening is in both answers
+            bandwidth.transferred(mark.sent - self.arrived, now - self._busy_since)
+        bandwidth.transferred(mark.sent - mark.arrived, now - mark.at, saturated=False)
         self.arrived = max(self.arrived, mark.sent)
         self._busy_since, self._was_idle = now, False
         return True

@@ -8,7 +8,7 @@ there, never less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from spicemig.channels import regions_reference
 from spicemig.channels.display_kernels import kernel
@@ -89,9 +89,22 @@ class Regions:
             )
         else:
             piece = rects.pop(-1 if newest else 0)
-            if not rects:
-                del self._regions[surface]
+        rects[:] = _trimmed(rects, piece)
+        if not rects:
+            del self._regions[surface]
         return {surface: [piece]}
+
+
+def _trimmed(rects: list[Rect], cut: Rect) -> list[Rect]:
+    """Rectangles less what lies in another one, where that leaves no more of them."""
+    left = []
+    for rect in rects:
+        parts = without(rect, cut)
+        if len(parts) < 2:
+            left += parts
+        else:
+            left.append(rect)
+    return left
 
 
 def meet(a: Rect, b: Rect) -> bool:
@@ -125,7 +138,7 @@ def less(rects: Iterable[Rect], cuts: Iterable[Rect]) -> list[Rect]:
     return left
 
 
-def without(rect: Rect, cut: Rect) -> Iterable[Rect]:
+def without(rect: Rect, cut: Rect) -> list[Rect]:
     """What is left of a rectangle where another one is cut out: up to four."""
     inner = common(rect, cut)
     if inner is None:
