@@ -505,6 +505,20 @@ class LogTests(DrawnCase):
         )
         self.assertEqual(raster.waiting(0), 3)
 
+    def test_scrolled_away(self):
+        """Lines that were moved out of the picture by and by need not be drawn."""
+        raster = self.raster()
+        line, above = Rect(35, 0, 40, 50), Rect(0, 0, 35, 50)
+        for step in range(30):
+            raster.take(Batch.of([CopyBits(DrawBase(0, above), Point(0, 5)), self.fill(0, step, line)]))
+        drawn = []
+        draw_log = pending.draw_log
+        self.patch(pending, "draw_log", lambda log, *more: (drawn.append(log), draw_log(log, *more)))
+        raster.render(0)
+        self.assertLess(len(drawn[0]) // COMMAND.size, 40)
+        shown = raster.surfaces[0].image()
+        self.assertEqual([shown.getpixel((9, y))[2] for y in range(2, 40, 5)], list(range(22, 30)))
+
     def test_held(self):
         """Batches of which nothing is needed any more are let go when there is much."""
         self.patch(pending, "FEW_BYTES", 50_000)

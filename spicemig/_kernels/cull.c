@@ -98,6 +98,37 @@ static void uncover(struct spicemig_hidden *cover, struct spicemig_box box)
     }
 }
 
+static struct spicemig_box moved(struct spicemig_box box, const struct spicemig_command *command)
+{
+    return (struct spicemig_box){box.left + command->dx, box.top + command->dy, box.right + command->dx,
+                                 box.bottom + command->dy};
+}
+
+/* Add what is not empty, and is not covered. */
+static void add_new(struct spicemig_hidden *cover, struct spicemig_box box)
+{
+    if (!spicemig_box_is_empty(box) && !is_covered(cover, box))
+        add(cover, box);
+}
+
+/*
+ * A command looks at its box, moved, on a surface. What it puts where later ones cover it
+ * (below, before the command came to its own surface) it need not look at.
+ */
+static void look(const struct spicemig_command *command, const struct spicemig_hidden *below,
+                 struct spicemig_hidden *cover)
+{
+    const struct spicemig_hidden before = *cover;
+
+    uncover(cover, moved(command->box, command));
+    for (uint32_t which = 0; which < below->count; which++) {
+        const struct spicemig_box unseen =
+            moved(spicemig_box_within(below->boxes[which], command->box), command);
+        for (uint32_t other = 0; other < before.count; other++)
+            add_new(cover, spicemig_box_within(unseen, before.boxes[other]));
+    }
+}
+
 void spicemig_cull(const struct spicemig_command *commands, size_t count, struct spicemig_hidden *hidden,
                    const uint8_t *dead, size_t places, uint8_t *keep)
 {
@@ -110,25 +141,21 @@ void spicemig_cull(const struct spicemig_command *commands, size_t count, struct
         }
     for (size_t left = count; left-- > 0;) {
         const struct spicemig_command *command = &commands[left];
-        struct spicemig_hidden *cover = &hidden[command->place];
+        struct spicemig_hidden *cover = &hidden[command->place], below;
+        below.count = 0;
         keep[left] = !is_covered(cover, command->box);
         if (!keep[left])
             continue;
+        if (command->reads[0] != SPICEMIG_NO_PLACE)
+            below = *cover;
         if (command->flags & SPICEMIG_COVERS)
             add(cover, command->box);
-        for (unsigned which = 0; which < SPICEMIG_READS; which++) {
-            if (command->reads[which] == SPICEMIG_NO_PLACE)
-                continue;
-            struct spicemig_box box = command->box;
-            if (command->flags & SPICEMIG_READS_BOX) {
-                box.left += command->dx;
-                box.top += command->dy;
-                box.right += command->dx;
-                box.bottom += command->dy;
-                uncover(&hidden[command->reads[which]], box);
-            } else {
-                hidden[command->reads[which]].count = 0;
-            }
+        for (unsigned which = 0; which < SPICEMIG_READS && command->reads[which] != SPICEMIG_NO_PLACE; which++) {
+            const uint32_t place = command->reads[which];
+            if (command->flags & SPICEMIG_READS_BOX)
+                look(command, &below, &hidden[place]);
+            else
+                hidden[place].count = 0;
         }
     }
 }

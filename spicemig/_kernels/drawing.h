@@ -36,7 +36,7 @@ enum spicemig_command_flags {
  */
 struct spicemig_command {
     uint32_t batch, offset; /* its record */
-    uint32_t place, reads[SPICEMIG_READS];
+    uint32_t place, reads[SPICEMIG_READS]; /* behind the last one, SPICEMIG_NO_PLACE */
     struct spicemig_box box;
     uint8_t operation, rop, flags, unused;
     uint32_t value;

@@ -62,11 +62,6 @@ class Command(NamedTuple):
         each = WORK_OPENED if self.operation == BY_OTHERS else WORK_DRAWN
         return self.box.cols * self.box.rows + each
 
-    @property
-    def read_box(self) -> Box | None:
-        """What it looks at of the surfaces that it reads; None if that is not known."""
-        return self.box.moved(self.dx, self.dy) if self.flags & CommandFlags.READS_BOX else None
-
 
 def commands_of(log: bytes | bytearray) -> Iterator[Command]:
     """The commands, opened."""

@@ -203,6 +203,25 @@ class _Cover:
                 self.boxes[which] = side
             which += 1
 
+    def add_new(self, box: Box) -> None:
+        """Add what is not empty, and is not covered."""
+        if box and not self.covers(box):
+            self.add(box)
+
+    def look(self, command: Command, below: _Cover) -> None:
+        """
+        A command looks at its box, moved, on this surface.
+
+        What it puts where later ones cover it (``below``, before the command came to
+        its own surface) it need not look at.
+        """
+        before = list(self.boxes)
+        self.uncover(command.box.moved(command.dx, command.dy))
+        for box in below.boxes:
+            unseen = box.within(command.box).moved(command.dx, command.dy)
+            for other in before:
+                self.add_new(unseen.within(other))
+
 
 def _pixels(box: Box) -> int:
     return box.cols * box.rows
@@ -248,16 +267,16 @@ def cull_log(commands: bytes, dead: bytes) -> tuple[bytes, bytearray, int]:
             continue
         keep.append(number)
         work += command.work
+        below = _Cover(covers[command.place].boxes)
         if command.flags & CommandFlags.COVERS:
             covers[command.place].add(command.box)
         used[command.place] = 1
-        box = command.read_box
         for place in command.reads:
             used[place] = 1
-            if box is None:
-                covers[place].boxes.clear()
+            if command.flags & CommandFlags.READS_BOX:
+                covers[place].look(command, below)
             else:
-                covers[place].uncover(box)
+                covers[place].boxes.clear()
     return _chosen(commands, reversed(keep)), used, work
 
 
