@@ -8,7 +8,7 @@ there, never less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from spicemig.channels import regions_reference
 from spicemig.channels.display_kernels import kernel
