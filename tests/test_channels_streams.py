@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The video streams of one display channel, message by message."""
 
+from types import SimpleNamespace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import display_streams
 from spicemig.channels.display import DisplayCore
-from spicemig.channels.display_streams import END_SECONDS, MAX_DISTURBANCES, PAUSE_SECONDS
+from spicemig.channels.display_streams import END_SECONDS, MAX_DISTURBANCES, MAX_WAITING_FRAMES, PAUSE_SECONDS
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.channels.stream_rate import NO_DECODER_DROPS
 from spicemig.channels.stream_state import MAX_STREAMS, StreamAtClient
 from spicemig.channels.video_detection import START_NATURAL
 from spicemig.codecs import video
-from spicemig.devices.drawables import Batch, Effect
+from spicemig.devices.drawables import Batch, DeviceImage, Effect
 from spicemig.devices.surfaces import Surface
 from spicemig.errors import ProtocolError, WireError
 from spicemig.testing.films import film
@@ -165,7 +167,7 @@ class BeginTests(StreamCase):
 
     def test_many(self):
         """There are 64 at most."""
-        self.patch(display_streams, "is_natural", lambda pixels: True)
+        self.patch(display_streams, "image_is_natural", lambda image: True)
         places = [(x, y) for x in range(0, 200, 20) for y in range(0, 70, 10)][: MAX_STREAMS + 3]
         for x, y in places:
             for _ in range(START_NATURAL):
@@ -340,6 +342,39 @@ class WaitingTests(StreamCase):
         _sent, owed = self.wait(PAUSE_SECONDS)
         self.assertIn(0, owed)
 
+    def test_read_while_waiting(self):
+        """A frame that something reads before the next one is not replaced by that."""
+        self.core.surface_created(Surface(3, 60, 50))
+        self.started()
+        self.wait(END_SECONDS)
+        self.core.take_owed()
+        self.play(START_NATURAL - 1)
+        self.close_window()
+        self.play(1)
+        reader = copy(DeviceImage(640, 480, surface=0), surface=3)
+        reader.base.box, reader.src_area = Rect(0, 0, 50, 60), Rect(20, 20, 70, 80)
+        self.draw(reader)
+        self.play(1)
+        self.assertEqual(len(self.core.pipe), 3)
+        self.play(5)
+        self.assertEqual(len(self.core.pipe), 3)
+
+    def test_many_readers(self):
+        """If that happens too often, what reads is repainted, and the frames are replaced."""
+        self.started()
+        self.close_window()
+        for _ in range(2 * MAX_WAITING_FRAMES):
+            self.play(1)
+            self.draw(display.CopyBits(fill(300, 10, 340, 50).base, display.Point(20, 20)))
+        self.assertLess(len(self.core.pipe), 2 * MAX_WAITING_FRAMES)
+        self.assertTrue(self.core.pipe.owed)
+
+    def test_slow_line(self):
+        """On a line that was found slow the stream gets its share of it."""
+        self.core.line.bandwidth = SimpleNamespace(slow=True, bits_per_second=2_000_000, narrow=False)
+        stream = self.started()
+        self.assertEqual(stream.rate.bit_rate, 1_600_000)
+
     def test_standing_still_unsent(self):
         """A frame that still waits when the film stops goes out as the image that it is."""
         self.started()
@@ -463,6 +498,16 @@ class MovingTests(StreamCase):
         self.assertGreater(data.base.multi_media_time, stamp)
         [there] = self.streams._streams.values()
         self.assertEqual((there.rate.bit_rate, there.rate.lead_ms, there.report_id), (1_234_567, -50, 1))
+
+    def test_patience(self):
+        """The time without a frame is counted from the arrival on."""
+        self.started()
+        self.core.flush_all()
+        self.now += 1000
+        self.moved()
+        self.assertEqual(self.streams.next_deadline(), self.now + PAUSE_SECONDS)
+        sent, _owed = self.wait(PAUSE_SECONDS / 2)
+        self.assertEqual(sent, [])
 
     def test_in_between(self):
         """A frame that waits goes before the state does."""

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Video streams from the guest's drawings to what a client shows, through handovers."""
 
+import random
+
 from PIL import ImageChops, ImageStat
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.codecs import video
+from spicemig.devices.drawables import Batch, DeviceImage, Effect
 from spicemig.session.settings import SessionSettings
 from spicemig.testing.films import film
 from spicemig.testing.guests import copy, copy_bits, fill
 from spicemig.testing.hosts import TwoHosts
-from spicemig.wire.enums import VideoCodec
+from spicemig.wire.declare import CHANNEL_TYPES, Placeholder
+from spicemig.wire.drawing import Clip, DrawBase, Rect
+from spicemig.wire.enums import ClipType, VideoCodec
+from spicemig.wire.messages import display
 
+DISPLAY = (CHANNEL_TYPES["display"], 0)
 FRAME_SECONDS = 0.04
 NEAR = 8.0  # of 255, on average, that a frame may be from what was drawn
 
@@ -186,3 +193,84 @@ class H264Tests(StreamingTests):
 
     codecs = ("h264",)
     skip = video.missing(VideoCodec.H264) or None
+
+
+class LivesTests(SynchronousTestCase):
+    """Films among everything else that a guest draws, to clients that come, wait and move."""
+
+    def live(self, seed, codecs, steps=100):
+        """Random things; in the end every client shows what the guest shows."""
+        dice = random.Random(seed)
+        settings = SessionSettings(
+            image_compression="lz4", streaming=dice.choice(("filter", "all")), video_codecs=codecs
+        )
+        hosts = TwoHosts(self.mktemp(), settings=settings)
+        here, viewers = hosts.source, [hosts.viewer()]
+        here.guest.device.create_surface(5, 60, 50)
+        number, places = 0, [(10, 10, 120, 90), (150, 80, 130, 100), (60, 60, 120, 90)]
+        began = 0
+        for _step in range(steps):
+            deed = dice.randrange(24)
+            number += 1
+            if deed < 16:
+                for x, y, width, height in dice.choice((places[:1], places[:2], places)):
+                    here.guest.draw(copy(film(number, width, height), x, y))
+            elif deed == 16:
+                here.guest.draw(
+                    fill(dice.randrange(250), dice.randrange(150), 40, 30, dice.randrange(1 << 24))
+                )
+            elif deed == 17:
+                corner = dice.randrange(200), dice.randrange(100)
+                here.guest.draw(copy_bits(*corner, 70, 60, dice.randrange(200), dice.randrange(100)))
+            elif deed == 18:
+                clipped = copy(film(number, 120, 90), 10, 10)
+                left = 10 + dice.randrange(60)
+                clipped.base.clip = Clip(ClipType.RECTS, [Rect(10, left, 60, 130), Rect(60, 10, 100, left)])
+                here.guest.draw(clipped)
+            elif deed == 19:
+                larger = copy(film(number, 150, 110), dice.randrange(10), dice.randrange(10))
+                here.guest.draw(larger)
+            elif deed == 20:
+                blend = Batch()
+                blend.append(fill(dice.randrange(250), dice.randrange(150), 40, 30, 0x808080), Effect.BLEND)
+                here.guest.device.draw(blend)
+            elif deed == 21:
+                there = DrawBase(5, Rect(0, 0, 50, 60))
+                screen = DeviceImage(320, 200, surface=0)
+                here.guest.draw(
+                    display.DrawCopy(there, Placeholder(screen), Rect(20, 20, 70, 80)),
+                    copy(DeviceImage(60, 50, surface=5), dice.randrange(250), dice.randrange(140)),
+                )
+            elif deed == 22:
+                transport = dice.choice(viewers).connections[DISPLAY].transport
+                dice.choice((transport.pauseProducing, transport.resumeProducing))()
+            elif dice.random() < 0.5 and len(viewers) < 3:
+                viewers.append(hosts.viewer(host=here))
+            else:
+                for viewer in viewers:
+                    viewer.connections[DISPLAY].transport.resumeProducing()
+                report = hosts.moved(here)
+                self.assertEqual(report["outcome"], "completed")
+                here = hosts.other(here)
+            hosts.run(dice.choice((0.0, 0.02, 0.04, 0.04, 0.04, 0.5)))
+        for viewer in viewers:
+            viewer.connections[DISPLAY].transport.resumeProducing()
+        hosts.run(0.1)
+        began = sum(viewer.display.streams.created for viewer in viewers)
+        hosts.run(4)
+        wanted = here.screen().tobytes()
+        for viewer in viewers:
+            self.assertIsNone(viewer.failure)
+            self.assertEqual(viewer.display.streams.streams, {})
+            self.assertEqual(viewer.screen().tobytes(), wanted, f"seed {seed}")
+        return began
+
+    def test_mjpeg(self):
+        """With MJPEG."""
+        self.assertTrue(sum(self.live(seed, ("mjpeg",)) for seed in range(3)))
+
+    def test_vp8(self):
+        """With VP8, for which no frame may be left out on the way."""
+        self.assertTrue(sum(self.live(seed, ("vp8",)) for seed in range(100, 102)))
+
+    test_vp8.skip = video.missing(VideoCodec.VP8) or None

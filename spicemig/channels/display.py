@@ -201,7 +201,7 @@ class DisplayCore(ChannelCore):
         )
         self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.line, self.channel_id)
         self.streams = DisplayStreams(
-            self.pipe, self.send, self.caps, settings.streaming, settings.video_codecs
+            self.pipe, self.send, self.line, self.caps, settings.streaming, settings.video_codecs
         )
 
     # what is to be shown

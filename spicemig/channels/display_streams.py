@@ -22,7 +22,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from spicemig.channels.display_pipe import DisplayPipe
+from spicemig.channels.display_line import DisplayLine
+from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.display_reads import reads, replaces
 from spicemig.channels.regions import MAX_RECTS, around, holds, less, meet
 from spicemig.channels.regions import pixels_of as area_of
@@ -38,7 +39,7 @@ from spicemig.channels.video_stream import (
     sides,
 )
 from spicemig.codecs import video
-from spicemig.codecs.encoders import is_natural, pixels_of
+from spicemig.codecs.encoders import image_is_natural
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Clip, Rect
@@ -49,10 +50,12 @@ PRIMARY = 0  # the only surface that has streams
 PAUSE_SECONDS = 0.4  # without a frame: the last one is shown as it is
 END_SECONDS = 2.0  # without a frame: the stream ends
 MAX_GROWTH = 2  # times the area of its first frames that a frame of another size may have
+LOOK_FRAMES = 4  # of which one is looked at, where all were natural before
 MAX_DISTURBANCES = 8  # repaints in quick succession, because others read what is streamed
 REPORT_FRAMES, REPORT_MS = 5, 1000  # after how many the client reports
 MAX_PREFERRED = 32  # codecs that a client names
 
+MAX_WAITING_FRAMES = 4  # of a stream, because others read them; with more these are repainted
 LOOKAHEAD = 8  # entries of the pipe that may be encoded before it is their turn
 
 DRAW_COPY = 304
@@ -80,12 +83,14 @@ class DisplayStreams:
         self,
         pipe: DisplayPipe,
         send: Callable[[Any], None],
+        line: DisplayLine,
         caps: Iterable[int],
         mode: str,
         codecs: Iterable[str],
     ) -> None:
         self.pipe = pipe
         self._send = send
+        self._line = line
         self._caps = frozenset(caps)
         self._allowed = tuple(video.NAMES[name] for name in codecs)
         self._mode = mode
@@ -96,6 +101,7 @@ class DisplayStreams:
         self._refused: set[int] = set()  # codecs that the client turned out not to decode
         self._report_id = 0
         self.now = 0.0
+        self._arrived = False  # streams came from another host, and the time is not known yet
         self.mm_now = 0
         self.codec = self._choose()
 
@@ -118,6 +124,10 @@ class DisplayStreams:
 
     def tell_time(self, now: float, mm_now: int) -> None:
         """What time it is, and what the multimedia clock shows."""
+        if self._arrived:
+            self._arrived = False
+            for stream in self._streams.values():
+                stream.drawn_at = now
         self.now, self.mm_now = now, mm_now
 
     def describe(self) -> list[dict[str, Any]]:
@@ -195,7 +205,7 @@ class DisplayStreams:
         """Begin a stream if this is the place of a video."""
         if self.codec is None or not self._free:
             return None
-        fps = self._detector.drawn(place, self.now, lambda: is_natural(pixels_of(image)))
+        fps = self._detector.drawn(place, self.now, lambda: image_is_natural(image))
         if not fps:
             return None
         mine = area_of(rect_at(place))
@@ -207,9 +217,9 @@ class DisplayStreams:
 
     def _still_video(self, stream: Stream, image: Any, region: list[Rect]) -> bool:
         """Whether what is drawn at a stream's place still looks like a video; the stream ends if not."""
-        if self._mode == "all":
+        if self._mode == "all" or stream.score == MAX_SCORE and stream.sent % LOOK_FRAMES:
             return True
-        stream.score = min(MAX_SCORE, stream.score + (1 if is_natural(pixels_of(image)) else -1))
+        stream.score = min(MAX_SCORE, stream.score + (1 if image_is_natural(image) else -1))
         if stream.score > 0:
             return True
         self._end(stream, region)
@@ -221,12 +231,30 @@ class DisplayStreams:
         stream.paused = False
         last, stream.waiting = stream.waiting, frame
         if last is not None and last.stream is stream and not last.went:
-            if not last.started and last in self.pipe.entries:
-                # the new one may be clipped, so that for the pipe it would not cover this one
-                self.pipe.remove(last)
-                stream.visible = bounded([*stream.visible, *less(last.region, frame.region)])
             stream.dropped += 1
             stream.rate.replaced(self.now)
+            if self._supersede(stream, frame) > MAX_WAITING_FRAMES:
+                self.pipe.collapse()  # what reads between them
+                self._supersede(stream, frame)
+
+    def _supersede(self, stream: Stream, frame: Frame) -> int:
+        """
+        Leave out the frames before this one that nobody reads; how many wait still.
+
+        The frame may be clipped, so that for the pipe it does not cover them.
+        """
+        waiting, read = 0, False
+        for entry in reversed(self.pipe.entries):
+            if not isinstance(entry, Waiting):
+                continue
+            if isinstance(entry, Frame) and entry.stream is stream and not entry.started:
+                if read:
+                    waiting += 1
+                else:
+                    self.pipe.remove(entry)
+                    stream.visible = bounded([*stream.visible, *less(entry.region, frame.region)])
+            read = read or PRIMARY in entry.reads
+        return waiting
 
     # what is sent
 
@@ -245,6 +273,9 @@ class DisplayStreams:
         if stream is None or frame.started:
             return False
         frame.started = True
+        bandwidth = self._line.bandwidth
+        if bandwidth is not None and bandwidth.slow and bandwidth.bits_per_second is not None:
+            stream.rate.limit(bandwidth.bits_per_second / len(self._streams))
         if not stream.rate.due(self.now):
             frame.done = True
             return False
@@ -422,6 +453,8 @@ class DisplayStreams:
 
     def next_deadline(self) -> float | None:
         """When :meth:`deadline_passed` wants to be called, if ever."""
+        if self._arrived:
+            return None
         return min(
             (
                 stream.drawn_at + (END_SECONDS if stream.paused else PAUSE_SECONDS)
@@ -498,6 +531,7 @@ class DisplayStreams:
         self, streams: Iterable[StreamAtClient], preferred: Iterable[int], refused: Iterable[int]
     ) -> None:
         """Go on with the streams of a source; those that cannot go on here end."""
+        self._arrived = True
         self._refused = set(refused)
         self.prefer(preferred)
         for told in streams:

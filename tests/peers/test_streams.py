@@ -49,12 +49,12 @@ class StudioTests(PeersTestCase):
 
     async def watched(self, codec: str) -> None:
         """Play a film: its frames are seen, and at last the picture as it is."""
-        await self.play(1.0)
+        await self.play(0.6)
         streams = self.studio.core.streams
         self.assertEqual([told["codec"] for told in streams.describe()], [codec])
         before = await self.seen()
         sent = streams.describe()[0]["frames"]
-        await self.play(1.5)
+        await self.play(1.0)
         sent = streams.describe()[0]["frames"] - sent
         await sleep(0.2)
         self.assertGreater(await self.seen() - before, MOST * sent)
@@ -92,7 +92,14 @@ class StudioTests(PeersTestCase):
             raise SkipTest(f"GStreamer has no decoder for {codec}")
         await self.gtk_client.do("prefer_codecs", codecs=[video.NAMES[codec]])
         await eventually(lambda: self.studio.core.streams.codec == video.NAMES[codec])
-        await self.watched(codec)
+        try:
+            await self.watched(codec)
+        except AssertionError:
+            if self.studio.core.streams.codec == video.NAMES[codec]:
+                raise
+            # spice-gtk has said so; the film goes on in another codec
+            await self.watched("mjpeg")
+            raise SkipTest(f"GStreamer cannot decode {codec} after all") from None
 
     async def test_vp8(self) -> None:
         """VP8, because the client prefers it."""
@@ -127,7 +134,7 @@ class HandoverTests(PeersTestCase):
 
     async def test_goes_on(self) -> None:
         """The stream goes on at the target with the same id; nothing ends or begins for the client."""
-        source, target = await self.hosts(**self.film(6))
+        source, target = await self.hosts(**self.film(5))
         tap = await self.tap()
         port = await tap.stand_for("source", source.port("plain"))
         await tap.stand_for("target", target.port("plain"))
