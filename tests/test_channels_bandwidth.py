@@ -29,9 +29,21 @@ class BandwidthTests(SynchronousTestCase):
         line = Bandwidth()
         seen = []
         for rate in (12, 9, 12, 14, 16, 12, 11):
-            line.transferred(rate * MEGABIT // 8, 1.0)
+            line.transferred(rate * MEGABIT // 8, 1.0, probe=True)
             seen.append(line.slow)
         self.assertEqual(seen, [False, True, True, True, False, False, False])
+
+    def test_busy_client(self):
+        """A client that is long about its drawings is not on a slow line, unless a probe takes long too."""
+        line = Bandwidth()
+        line.transferred(16_384, 0.001, probe=True)
+        for _second in range(10):
+            line.transferred(100_000, 1.0)
+        self.assertEqual((line.questionable, line.slow), (True, False))
+        line.transferred(16_384, 0.16, probe=True)
+        self.assertTrue(line.slow)
+        line.transferred(16_384, 0.001, probe=True)
+        self.assertFalse(line.slow)
 
     def test_settles(self):
         """A line that has changed is known to have within seconds, and a lump changes little."""
@@ -50,7 +62,7 @@ class BandwidthTests(SynchronousTestCase):
         line.transferred(50_000, 10.0, saturated=False)
         self.assertEqual(line.bits_per_second, 80_000_000)
         slow = Bandwidth()
-        slow.transferred(100_000, 1.0)
+        slow.transferred(100_000, 1.0, probe=True)
         slow.transferred(1_000_000, 0.5, saturated=False)
         self.assertFalse(slow.slow)
 
@@ -73,7 +85,7 @@ class BandwidthTests(SynchronousTestCase):
     def test_carried(self):
         """A target knows what its source knew; what no line can be is refused."""
         line = Bandwidth()
-        line.transferred(100_000, 1.0)
+        line.transferred(100_000, 1.0, probe=True)
         line.round_trip(0.08)
         there = Bandwidth()
         there.restore_from(line.export_state())
@@ -144,7 +156,7 @@ class FlowTests(SynchronousTestCase):
         line = Line(100_000, 0.04)
         run(watch, line, 3.0, messages())
         self.assertLess(abs(watch.bandwidth.bits_per_second - 800_000), 80_000)
-        self.assertTrue(watch.bandwidth.slow)
+        self.assertTrue(watch.bandwidth.questionable)
         before = watch.arrived
         line.answers.clear()
         watch.forget()
@@ -168,7 +180,7 @@ class FlowTests(SynchronousTestCase):
             watch.bandwidth.round_trip(0.08)
             run(watch, Line(rate, 0.04), 1.0, messages())
             run(watch, Line(rate, 0.04), 20.0, messages(), want=rate / 4)
-            self.assertEqual(watch.bandwidth.slow, slow)
+            self.assertEqual(watch.bandwidth.questionable, slow)
 
     def test_line_becomes_slow(self):
         """A line that gets slow is known to be within two seconds."""
@@ -178,7 +190,7 @@ class FlowTests(SynchronousTestCase):
         watch.bandwidth.bits_per_second = 30_000_000  # as it may be in use
         watch.forget()
         run(watch, Line(100_000, 0.04), 30.0, messages())
-        self.assertTrue(watch.bandwidth.slow)
+        self.assertTrue(watch.bandwidth.questionable)
 
     def test_found_too_slow(self):
         """A line that was thought much slower than it is is known to be faster soon."""

@@ -48,7 +48,7 @@ def line_of(bits_per_second, round_trip=0.08):
     """A line of a known speed."""
     line = Bandwidth()
     line.round_trip(round_trip)
-    line.transferred(bits_per_second // 8, 1.0)
+    line.transferred(bits_per_second // 8, 1.0, probe=True)
     return line
 
 
@@ -98,7 +98,7 @@ class SettingTests(SynchronousTestCase):
         for speed, kinds in ((None, (ImageType.LZ4, ImageType.BITMAP)), (800_000, LOSSY)):
             if speed:
                 for _second in range(5):
-                    line.transferred(speed // 8, 1.0)
+                    line.transferred(speed // 8, 1.0, probe=True)
             peer.core.take_owed()
             peer.core.drawables(Batch.of([copy(noise(70, 70))]))
             (kind,) = images(peer.work())
@@ -285,12 +285,29 @@ class SessionTests(SynchronousTestCase):
             self.assertEqual(padded, sizes)
             self.assertEqual(peer.session.bandwidth.slow, seconds == 1.0)
 
+    def test_asked_again(self):
+        """What the display finds slow is tried on the main channel, with its next ping."""
+        host = BareHost(ListGuest())
+        peer = host.client(("main", "display"))
+        peer.session.bandwidth.transferred(16_384, 0.001, probe=True)
+        host.turn(0.1)
+        for _round in range(5):
+            for ping in peer["main"].heard():
+                if isinstance(ping, base.Ping):
+                    peer["main"].say(base.Pong(ping.id, ping.timestamp))
+        for _second in range(10):
+            peer.session.bandwidth.transferred(50_000, 1.0)
+        host.turn(15.0)
+        (ping,) = peer["main"].heard()
+        peer["main"].say(base.Pong(ping.id, ping.timestamp))
+        self.assertEqual([len(message.data) for message in peer["main"].heard()], [0, 16 * 1024])
+
     def test_moved(self):
         """The target knows the line before it has sent anything."""
         source, target = BareHost(ListGuest([draw_fill(0, 0, 9, 9, 1)])), BareHost()
         peer = source.client()
         peer.session.bandwidth.round_trip(0.08)
-        peer.session.bandwidth.transferred(100_000, 1.0)
+        peer.session.bandwidth.transferred(100_000, 1.0, probe=True)
         move = Move(source, target)
         move.expect()
         there = type(peer)(target, connection_id=peer.id)

@@ -82,7 +82,7 @@ class FakeClient:
         self.cores = {("inputs", 0): core}
         self.bandwidth = Bandwidth()
         self.bandwidth.round_trip(0.05)
-        self.bandwidth.transferred(100_000, 1.0)
+        self.bandwidth.transferred(100_000, 1.0, probe=True)
 
     def close(self) -> None:
         self.closed = True

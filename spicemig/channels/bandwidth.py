@@ -4,7 +4,9 @@ How fast the line to one client is: bits per second, and the time of a round tri
 
 Shared by all channels of a client and kept current while it is served. The main channel
 probes the line when it begins, display channels measure what they send (see ``flow.py``).
-It travels in a handover: a target knows a slow line before it has sent anything.
+A client that is busy drawing looks like a slow line to the latter; so a line counts as slow
+only if a probe, which nobody draws, says so too. All of it travels in a handover: a target
+knows a slow line before it has sent anything.
 
 Source: spice-server 0.15.1, main-channel-client.cpp: a ping of 250 KiB, and what is slow.
 """
@@ -59,6 +61,7 @@ class Bandwidth:
         self.bits_per_second: int | None = None
         self.slow = False
         self.window = FIRST_WINDOW_BYTES
+        self._probed_slow = False
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
 
     @property
@@ -81,10 +84,19 @@ class Bandwidth:
         self._round_trips.append(min(max(0.0, seconds), MAX_ROUND_TRIP_SECONDS))
         self._renew()
 
-    def transferred(self, size: int, seconds: float, *, saturated: bool = True) -> None:
+    @property
+    def questionable(self) -> bool:
+        """Whether what was sent says that the line is slow; a probe is to decide."""
+        return self.bits_per_second is not None and self.bits_per_second < self._slow_below
+
+    @property
+    def _slow_below(self) -> int:
+        return FAST_FROM if self.slow else SLOW_BELOW
+
+    def transferred(self, size: int, seconds: float, *, saturated: bool = True, probe: bool = False) -> None:
         """
         ``size`` bytes arrived within a time. Unless the line was ``saturated`` all that time,
-        it may be faster than that, and is not slower.
+        it may be faster than that, and is not slower. A ``probe`` was nothing to draw.
         """
         if size < MIN_SAMPLE_BYTES:
             return
@@ -97,8 +109,9 @@ class Bandwidth:
             # by its time, so that bytes which came in a lump count no more than those before them
             weight = min(1.0, seconds / SETTLING_SECONDS)
             self.bits_per_second = max(1, int(known + (rate - known) * weight))
-        if self.bits_per_second is not None:
-            self.slow = self.bits_per_second < (FAST_FROM if self.slow else SLOW_BELOW)
+        if probe and saturated:
+            self._probed_slow = rate < self._slow_below
+        self.slow = self.questionable and self._probed_slow
         self._renew()
 
     def bytes_within(self, seconds: float) -> int | None:
@@ -121,7 +134,7 @@ class Bandwidth:
         if state.bits_per_second > MAX_RATE or state.slow > 1:
             raise WireError("BandwidthState", "bits_per_second", reason="no line is like that")
         self.bits_per_second = state.bits_per_second or None
-        self.slow = bool(state.slow)
+        self.slow = self._probed_slow = bool(state.slow)
         self._round_trips.clear()
         self._renew()
         if state.round_trip_us:

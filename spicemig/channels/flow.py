@@ -32,10 +32,15 @@ class Mark:
 
 
 class Flow:
-    """The bytes of one channel that are on their way. Times are seconds of any clock."""
+    """
+    The bytes of one channel that are on their way. Times are seconds of any clock.
 
-    def __init__(self, bandwidth: Bandwidth) -> None:
+    ``probe``: they are nothing that a client takes long with.
+    """
+
+    def __init__(self, bandwidth: Bandwidth, *, probe: bool = False) -> None:
         self.bandwidth = bandwidth
+        self._probe = probe
         self.sent = 0
         self.arrived = 0
         self._marked = 0  # bytes before the last ping
@@ -106,7 +111,8 @@ class Flow:
         if not self._was_idle and mark.at + trip <= self._busy_since:
             # it stood in front of the bottleneck when what was answered last had passed that; how late
             # we are with listening is in both answers
-            bandwidth.transferred(mark.sent - self.arrived, now - self._busy_since)
+            seconds = now - self._busy_since
+            bandwidth.transferred(mark.sent - self.arrived, seconds, probe=self._probe)
         bandwidth.transferred(mark.sent - mark.arrived, now - mark.at, saturated=False)
         self.arrived = max(self.arrived, mark.sent)
         self._busy_since, self._was_idle = now, False

@@ -99,7 +99,7 @@ class MainCore(ChannelCore):
         self.channels = tuple(channels)
         self.bandwidth = Bandwidth() if bandwidth is None else bandwidth
         self.seamless_answered = False
-        self.flow = Flow(self.bandwidth)
+        self.flow = Flow(self.bandwidth, probe=True)
         self._probes: list[int] = []  # sizes that are still to be tried
         self._multi_media_time = 0
 
@@ -137,6 +137,8 @@ class MainCore(ChannelCore):
     def sign_given(self, seconds: float) -> None:
         """A round trip is known; try what the line carries, beside the session's start and without delay."""
         self.bandwidth.round_trip(seconds)
+        if not self._probes and self.bandwidth.questionable:
+            self._probes = [PROBE_BYTES[0]]
         self._probe()
 
     def _probe(self) -> None:
