@@ -460,6 +460,11 @@ class PeersTestCase(TestCase):
         self.directory.mkdir(parents=True)
         self.authority = Authority(self.directory / "authority")
 
+    @property
+    def short_directory(self) -> Path:
+        """A directory for this test with a name short enough for unix sockets."""
+        return _short(self)
+
     def program(self, program: Any) -> Any:
         """See to it that it is ended."""
         self.addCleanup(lambda: ensureDeferred(program.end()))

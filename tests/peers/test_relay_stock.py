@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Behind a relay a stock QEMU with spice-server moves, and its clients notice nothing."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SkipTest
+
+from tests.peers.harness import GtkClient, Relay, eventually, why_no
+from tests.peers.qemu import QEMU, Qemu
+from tests.peers.test_relay import RelayCase
+
+MOVES = 3
+CODES = {"a": 30, "s": 31, "d": 32, "f": 33, "g": 34, "h": 35}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now; QEMU does not choose any by itself."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class StockServerTests(RelayCase):
+    """spice-gtk, relay, spice-server: none of them modified for the others."""
+
+    timeout = 240
+
+    def setUp(self) -> None:
+        reason = why_no(QEMU)
+        if reason:
+            raise SkipTest(reason)
+        super().setUp()
+
+    async def machine(self, number: int, **more) -> Qemu:
+        """A virtual machine; every one but the first waits for another to be moved to it."""
+        port, incoming = free_ports(2)
+        return await self.program(
+            Qemu(self.short_directory, f"qemu{number}", port=port, incoming=incoming if number else 0, **more)
+        ).up()
+
+    async def relay_to(self, machine: Qemu) -> Relay:
+        """A relay with the machine's ticket."""
+        options = {"relay": {"ticket_file": self.secret("machine-ticket", "barley")["ticket_file"]}}
+        return await self.relay(f"spice://127.0.0.1:{machine.spice_port}", options=options)
+
+    async def linked(self, relay: Relay) -> None:
+        """The relay has linked its client to the target."""
+
+        async def linked() -> bool:
+            sessions = (await relay.get("/v1/sessions"))["sessions"]
+            return [each["stage"] for each in sessions] == ["linked"]
+
+        await eventually(linked, what="the client is linked to the target")
+
+    async def type_letters(self, client: GtkClient, machine: Qemu, letters: str) -> None:
+        """Type, and wait until the guest shows it."""
+        await client.do("key", codes=[CODES[letter] for letter in letters])
+        self.typed += letters
+
+        async def shown() -> bool:
+            return await machine.typed() == self.typed
+
+        await eventually(shown, 10, f"the guest shows {self.typed}")
+
+    async def test_seamless(self):
+        """Three migrations: picture right, keys counted, the client undisturbed."""
+        self.typed = ""
+        here = await self.machine(0, ticket="barley")
+        relay = await self.relay_to(here)
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"))
+
+        async def booted() -> bool:
+            return "Booting from Floppy" in await here.text()
+
+        await eventually(booted, 20, "the guest has started")
+        await self.type_letters(client, here, "as")
+        for number in range(1, MOVES + 1):
+            there = await self.machine(number, ticket="barley")
+            await here.migrate(there, lambda: self.linked(relay))
+            await here.end()
+            here = there
+            await self.type_letters(client, here, "df"[number % 2] + "gh")
+            await self.same_picture(here, lambda: client.picture(self.directory))
+        counts = (await client.stats())["counts"]
+        self.assertEqual(counts.get("disconnected", 0), 0)
+        self.assertEqual(client.happened("channel", what="migrating"), [])
