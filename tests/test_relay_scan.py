@@ -13,7 +13,7 @@ from spicemig.relay import scan_reference
 from spicemig.relay.scan import ALL, TAKEN_MAX_BYTES, Scan, Taken, mask
 from tests.twins import TwinCase
 
-WANTED = mask([2, 103])
+WANTED = mask([2, 103, 320])
 
 
 def message(number: int, body: bytes, mini: bool, serial: int = 0) -> bytes:
@@ -43,11 +43,11 @@ class TwinTests(TwinCase):
             data = self.dice.randbytes(self.dice.randrange(60))
             if self.dice.random() < 0.8:
                 data = b"".join(
-                    message(self.dice.choice([1, 2, 104, 300]), data[: self.dice.randrange(30)], mini, 7)
+                    message(self.dice.choice([1, 2, 104, 300, 600]), data[: self.dice.randrange(30)], mini, 7)
                     for _ in range(self.dice.randrange(9))
                 )
             at = self.dice.randrange(len(data) + 1) if self.dice.random() < 0.2 else 0
-            wanted = self.dice.choice([WANTED, ALL, bytes(256)])
+            wanted = self.dice.choice([WANTED, ALL, bytes(512)])
             results = [
                 module.scan_headers(data, at, mini, wanted) for module in (self.kernels(), scan_reference)
             ]
@@ -71,11 +71,11 @@ class ScanTests(SynchronousTestCase):
             stream = expected = b""
             taken = []
             for serial in range(1, dice.randint(1, 12)):
-                number, body = dice.choice([1, 2, 103, 104, 300]), dice.randbytes(dice.randrange(40))
+                number, body = dice.choice([1, 2, 103, 104, 300, 600]), dice.randbytes(dice.randrange(40))
                 whole = message(number, body, mini, serial)
                 stream += whole
                 if number in (2, 103):
-                    taken.append(Taken(0 if mini else serial, number, body))
+                    taken.append(Taken(0 if mini else serial, number, whole, mini))
                     expected += b"<taken>"
                 else:
                     expected += whole
@@ -89,7 +89,7 @@ class ScanTests(SynchronousTestCase):
                         passed += item
             self.assertEqual((passed, found), (expected, taken))
             self.assertTrue(scan.at_boundary)
-            self.assertEqual(scan.take_kept(), b"")
+            self.assertEqual(scan.take_back(), b"")
 
     def test_not_copied(self) -> None:
         """A chunk without such messages is passed on as it is."""
@@ -118,7 +118,7 @@ class ScanTests(SynchronousTestCase):
         for item in scan.feed(message(2, b"", True) + message(104, b"x", True)):
             scan.wanted = ALL
             found.append(item)
-        self.assertEqual(found, [Taken(0, 2, b""), Taken(0, 104, b"x")])
+        self.assertEqual([(taken.number, taken.body) for taken in found], [(2, b""), (104, b"x")])
 
     def test_too_large(self) -> None:
         """A message that is to be taken and is too large is refused at its header."""

@@ -241,7 +241,7 @@ class MovedTests(RelayCase):
         self.assert_same_picture(self.viewer())
 
     def test_unreachable_target(self) -> None:
-        """If the relay cannot reach the target in time, the client comes anew when the guest is there."""
+        """If the relay cannot reach the target in time, the session begins anew when the guest is there."""
         viewer = self.viewer()
         (session,) = self.relay.sessions.values()
         handover = self.hosts.migrate()
@@ -255,7 +255,7 @@ class MovedTests(RelayCase):
         report = self.hosts.wait(handover.done)
         self.assertEqual([client["mode"] for client in report["clients"]], ["switch-host"])
         self.hosts.run(1)
-        self.assertEqual([move.target for move in viewer.moves], [str(AT_RELAY)])
+        self.assertEqual((viewer.moves, session.renewals), ([], 1))
         self.assert_same_picture(viewer)
 
     def test_cancelled(self) -> None:
@@ -277,6 +277,90 @@ class MovedTests(RelayCase):
         self.assertIs(session.stage, Stage.SETTLED)
         self.move()
         self.assert_same_picture(viewer)
+
+
+class RenewedTests(RelayCase):
+    """Sessions begin anew at a server, and the client does not notice."""
+
+    def renewed(self, viewers: list[ViewerSession], times: int = 1) -> None:
+        """All viewers show the guest's picture and can type; each was renewed so many times."""
+        self.hosts.run(2)
+        owner = self.owner()
+        owner.guest.draw(fill(3, 4, 50, 60, 0x998877), copy(picture(5, 30, 20), 70, 90))
+        for viewer, session in zip(viewers, self.relay.sessions.values(), strict=True):
+            self.assert_same_picture(viewer)
+            self.assertEqual((viewer.moves, viewer.over, len(viewer.connections)), ([], False, 4))
+            self.assertEqual((session.renewals, session.stage), (times, Stage.SETTLED))
+            if not viewer.abilities.read_only:
+                before = len(owner.guest.inputs)
+                viewer.type_keys(30)
+                self.hosts.run(0.01)
+                self.assertEqual(owner.guest.inputs[before:], [("key_down", 30), ("key_up", 158)])
+
+    def viewers(self) -> list[ViewerSession]:
+        """Clients of all sorts."""
+        self.hosts.source.guest.draw(copy(picture(5, 30, 20), 7, 9), fill(0, 0, 20, 20, 0x00FF00))
+        return [self.viewer(abilities) for abilities in (STOCK, OLD, Abilities(read_only=True))]
+
+    def test_semi_seamless(self) -> None:
+        """Servers that carry no state: there and back."""
+        viewers = self.viewers()
+        for times in (1, 2):
+            self.hosts.moved(self.owner(), mode="semi-seamless")
+            self.renewed(viewers, times)
+
+    def test_switch_host(self) -> None:
+        """Servers that only say where the guest has gone."""
+        viewers = self.viewers()
+        for times in (1, 2):
+            self.hosts.moved(self.owner(), mode="switch-host")
+            self.renewed(viewers, times)
+
+    def test_then_seamless(self) -> None:
+        """A renewed session can be handed over seamlessly."""
+        viewers = self.viewers()
+        self.hosts.moved(self.owner(), mode="semi-seamless")
+        self.hosts.run(0.1)
+        self.move()
+        self.renewed(viewers)
+
+    def test_server_gone(self) -> None:
+        """A server that goes without a word and comes again soon finds its clients waiting."""
+        viewers = self.viewers()
+        self.hosts.network.cut("source")
+        self.hosts.run(3)
+        self.assertEqual({session.stage for session in self.relay.sessions.values()}, {Stage.RENEWING})
+        for viewer in viewers:
+            viewer.type_keys(31) if not viewer.abilities.read_only else None
+        self.hosts.network.unreachable.clear()
+        self.hosts.run(1)
+        keys = [step for step in self.hosts.source.guest.inputs if step[0] == "key_down"]
+        self.assertEqual(keys, [("key_down", 31)] * 2)
+        self.renewed(viewers)
+
+    def test_server_stays_away(self) -> None:
+        """If it does not, clients are let go after the time that is set."""
+        self.set_up(hold_seconds=5.0)
+        viewer = self.viewer()
+        self.hosts.network.cut("source")
+        self.hosts.network.cut("target")
+        self.hosts.run(4)
+        self.assertFalse(viewer.over)
+        self.hosts.run(8)
+        self.assertTrue(viewer.over)
+        self.assertEqual(self.relay.sessions, {})
+
+    def test_motions(self) -> None:
+        """A client never waits for acknowledgements of a server that is gone."""
+        viewer = self.viewer()
+        for number in range(40):
+            viewer.do(viewer.inputs.position, number, number)
+            if number % 13 == 7:
+                self.hosts.moved(self.owner(), mode="switch-host")
+            self.hosts.run(0.2)
+        self.assertLess(viewer.inputs.motions_under_way, 8)
+        positions = [step for step in self.owner().guest.inputs if step[0] == "pointer_set"]
+        self.assertEqual(positions[-1][1:3], (39, 39))
 
 
 class BrokenTests(RelayCase):

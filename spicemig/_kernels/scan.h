@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPICEMIG_SCAN_NUMBERS 256 /* message numbers that are told apart */
+#define SPICEMIG_SCAN_NUMBERS 512 /* message numbers that are told apart */
 
 struct spicemig_scan {
     uint64_t at;       /* where a wanted message, or the next header, begins; may lie beyond the data */

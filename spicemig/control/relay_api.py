@@ -44,6 +44,7 @@ def describe_session(session: Any, now: float) -> dict[str, Any]:
         "latency_ms": None,
         "handovers": session.handovers,
         "failures": session.failures,
+        "renewals": session.renewals,
         "channels": len(session.pipes),
     }
 

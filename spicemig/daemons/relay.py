@@ -65,6 +65,7 @@ class RelayDaemon(DaemonService):
                 max_clients=settings.listen.max_clients,
                 link_seconds=settings.relay.link_seconds,
                 handover_seconds=settings.relay.handover_seconds,
+                hold_seconds=settings.relay.hold_seconds,
             ),
             self._first_ticket(),
             LinkPolicy(secure_channels=settings.listen.secure_channels),

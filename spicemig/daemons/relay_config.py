@@ -133,6 +133,11 @@ class RelaySectionSettings:
         "10",
         "How long connecting to the target of a handover, and then leaving the source, may take.",
     )
+    hold_seconds: float = option(
+        kinds.decimal(0, 3600),
+        "30",
+        "How long clients are held whose server has gone without a word, until a server takes them.",
+    )
 
 
 SECTIONS: dict[str, type] = {

@@ -1,1 +1,1 @@
-`spice-relay` is one address for clients, wherever their guest runs: it brings them to the server and does their part when the guest moves, so that they see nothing of it, whatever they know of migration.
+`spice-relay` is one address for clients, wherever their guest runs: it does their part when the guest moves, between spicemig servers or stock QEMUs, and holds them when a server is gone, so that they see nothing but a pause, whatever they know of migration.

@@ -18,6 +18,7 @@ from spicemig.errors import LinkError, ProtocolError
 from spicemig.relay.channel import ChannelRelay
 from spicemig.relay.main import OWN_CAPS, MainRelay
 from spicemig.relay.pipe import ChannelKey, Pipe
+from spicemig.relay.renewable import KINDS
 from spicemig.relay.routes import Caps
 from spicemig.relay.server import ServerConnection, dial, make_link
 from spicemig.relay.session import MAIN, RelayedSession
@@ -160,7 +161,8 @@ class Candidate:
             core = session.main = MainRelay(server.mini, session.connection_id, request.channel_caps)
             self.relay.session_opened(session)
         else:
-            core = ChannelRelay(request.channel, request.channel_id, server.mini)
+            kind = KINDS.get(request.channel, ChannelRelay)
+            core = kind(request.channel, request.channel_id, server.mini)
         if session.closed or self.key in session.pipes:
             server.close()
             client.close()

@@ -31,6 +31,7 @@ class ChannelStage(Enum):
     ENDING = "ending"  # the server has said Migrate; the client is in the middle of a message
     AWAITING = "awaiting"  # the server's migrate data is still to come
     READY = "ready"  # nothing more comes from this server, nothing more goes to it
+    RENEWING = "renewing"  # its server is of no use any more; the next one will know nothing of it
     GONE = "gone"
 
 
@@ -42,6 +43,8 @@ class Turn(Enum):
     CLIENT_PAUSED_DATA_OWED = "the client's message is complete, migrate data is owed"
     DATA_RECEIVED = "migrate data received"
     SWAPPED = "swapped"
+    SERVER_LEFT = "the server is left without state"
+    RENEWED = "renewed"
     LOST = "lost"
 
 
@@ -53,6 +56,17 @@ TRANSITIONS: dict[tuple[ChannelStage, Turn], tuple[ChannelStage, str | None]] = 
     (ChannelStage.ENDING, Turn.DATA_RECEIVED): (ChannelStage.ENDING, None),
     (ChannelStage.AWAITING, Turn.DATA_RECEIVED): (ChannelStage.READY, None),
     (ChannelStage.READY, Turn.SWAPPED): (ChannelStage.FORWARDING, "_begin"),
+    **{
+        (stage, Turn.SERVER_LEFT): (ChannelStage.RENEWING, "_leave")
+        for stage in (
+            ChannelStage.FORWARDING,
+            ChannelStage.ENDING,
+            ChannelStage.AWAITING,
+            ChannelStage.READY,
+        )
+    },
+    (ChannelStage.RENEWING, Turn.SERVER_LEFT): (ChannelStage.RENEWING, None),
+    (ChannelStage.RENEWING, Turn.RENEWED): (ChannelStage.FORWARDING, "_begin_anew"),
     **{
         (stage, Turn.LOST): (ChannelStage.GONE, None)
         for stage in ChannelStage
@@ -71,6 +85,13 @@ class Left:
     """Nothing is to be done any more at the server; swap the channel."""
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The message that the server was in the middle of when it was left is complete."""
+
+
+_HOLDING = (ChannelStage.AWAITING, ChannelStage.READY, ChannelStage.RENEWING)
+
 FILLER = base.List(sub_list(()))
 
 
@@ -83,17 +104,19 @@ class ChannelRelay:
     written is in ``to_client`` and ``to_server`` until somebody takes it.
     """
 
-    channel: ClassVar[str] = ""
-    #: numbers of messages from the server that are taken out; the method of :attr:`_takers` handles them
-    taken: ClassVar[frozenset[int]] = frozenset({base.Migrate.number, base.MigrateData.number})
-    #: numbers of messages that no client sends who knows of no migration
-    forbidden: ClassVar[frozenset[int]] = frozenset(
-        {base.MigrateFlushMark.number, base.ClientMigrateData.number}
-    )
+    #: whether a new server's state of the channel can be made the client's
+    renewable: ClassVar[bool] = False
+    #: methods that take messages from the server out, by number
     _takers: ClassVar[dict[int, str]] = {
         base.Migrate.number: "_migrate",
         base.MigrateData.number: "_migrate_data",
     }
+    #: the same of messages from the client
+    taken_from_client: ClassVar[dict[int, str]] = {}
+    #: numbers of messages that no client sends who knows of no migration
+    forbidden: ClassVar[frozenset[int]] = frozenset(
+        {base.MigrateFlushMark.number, base.ClientMigrateData.number}
+    )
 
     def __init__(self, channel: str, channel_id: int, mini: bool) -> None:
         self.name = channel
@@ -102,17 +125,18 @@ class ChannelRelay:
         self.stage = ChannelStage.FORWARDING
         self.to_client: list[Any] = []
         self.to_server: list[Any] = []
-        self._wanted = mask(self.taken)
+        self._wanted = mask(self._takers)
         self.server_scan = Scan(mini, self._wanted)
-        self.client_scan = Scan(mini, mask(self.forbidden))
+        self.client_scan = Scan(mini, mask([*self.forbidden, *self.taken_from_client]))
         self._flags = MigrateFlags(0)
         self._data: bytes | None = None
         self._held: list[bytes] = []  # from the client, for the target
+        self._skipped = 0  # bytes of the client's that are the end of a message which no server has whole
 
     @property
     def client_held(self) -> bool:
         """Whether what the client says now waits for the target; it need not be read."""
-        return self.stage in (ChannelStage.AWAITING, ChannelStage.READY)
+        return self.stage in _HOLDING
 
     @property
     def leaving(self) -> bool:
@@ -139,11 +163,17 @@ class ChannelRelay:
 
     def from_server(self, data: bytes) -> Iterator[Any]:
         """Bytes of the server; raises :class:`ProtocolError` for what it may not say."""
+        if self.stage is ChannelStage.RENEWING:
+            if not self.server_scan.left:
+                return
+            data = data[: self.server_scan.left]
         for item in self.server_scan.feed(data):
             if isinstance(item, Taken):
                 yield from self._take(item)
             else:
                 self.to_client.append(item)
+        if self.stage is ChannelStage.RENEWING and self.paused:
+            yield Paused()
 
     def _take(self, taken: Taken) -> Iterator[Any]:
         if self.leaving and taken.number != base.MigrateData.number:
@@ -155,6 +185,10 @@ class ChannelRelay:
     def tell_client(self, message: Any, taken: Taken) -> None:
         """Say this instead of a message that was taken out."""
         self.to_client += frame(message, self.mini, taken.serial)
+
+    def pass_on(self, taken: Taken) -> None:
+        """Say a message that was taken out as it is."""
+        self.to_client.append(taken.whole)
 
     def fill(self, taken: Taken) -> None:
         """Say nothing instead of a message that was taken out; the client counts it all the same."""
@@ -183,6 +217,8 @@ class ChannelRelay:
 
     def from_client(self, data: bytes) -> Iterator[Any]:
         """Bytes of the client; raises :class:`ProtocolError` for what it may not say."""
+        if self._skipped:
+            data, self._skipped = data[self._skipped :], max(0, self._skipped - len(data))
         if self.client_held:
             self._held.append(data)
             return
@@ -196,12 +232,19 @@ class ChannelRelay:
 
     def _forward(self, data: bytes) -> None:
         for item in self.client_scan.feed(data):
-            if isinstance(item, Taken):
+            if not isinstance(item, Taken):
+                self.to_server.append(item)
+            elif item.number in self.forbidden:
                 raise ProtocolError(
                     LinkError.INVALID_DATA,
                     f"{self.name}:{self.channel_id}: the client says {item.number} unasked",
                 )
-            self.to_server.append(item)
+            else:
+                getattr(self, self.taken_from_client[item.number])(item)
+
+    def pass_to_server(self, taken: Taken) -> None:
+        """Say a message of the client that was taken out as it is."""
+        self.to_server.append(taken.whole)
 
     def _look_at_client(self) -> Iterator[Any]:
         """Once the client's message is complete, end what is said to the server."""
@@ -213,7 +256,7 @@ class ChannelRelay:
             yield Left()
 
     def _end(self) -> None:
-        self._held.insert(0, self.client_scan.take_kept())
+        self._held.insert(0, self.client_scan.take_back())
         if self._flags & MigrateFlags.NEED_FLUSH:
             self.tell_server(base.MigrateFlushMark())
 
@@ -240,3 +283,48 @@ class ChannelRelay:
         self.server_scan = Scan(self.mini, self._wanted)
         if data is not None:
             self.tell_server(base.ClientMigrateData(data))
+
+    # at another server, which knows nothing of the channel
+
+    @property
+    def paused(self) -> bool:
+        """Whether the client has no half message of a server that is left."""
+        return not self.server_scan.left
+
+    def leave(self) -> None:
+        """
+        This server is of no use any more; what the client says waits for the next.
+
+        Of what the server says only the message that is under way goes to the client.
+        """
+        self._turn(Turn.SERVER_LEFT)
+
+    def _leave(self) -> None:
+        self._data = None
+        if not self._held:  # else the client's last message is complete
+            self._skipped = self.client_scan.left
+            self._held.append(self.client_scan.take_back())
+
+    def renew(self, caps: frozenset[int]) -> Iterator[Any]:
+        """
+        Go on with a server that takes the channel for a new one and can do this.
+
+        The client is told what makes its state that of a new channel, and the
+        server what a client says first; then what the client said meanwhile.
+        """
+        self._turn(Turn.RENEWED)
+        self.tell_first(caps)
+        held, self._held = self._held, []
+        for data in held:
+            yield from self.from_client(data)
+
+    def _begin_anew(self) -> None:
+        self.server_scan = Scan(self.mini, self._wanted)
+        self.client_scan = Scan(self.mini, self.client_scan.wanted)
+
+    def tell_first(self, caps: frozenset[int]) -> None:
+        """Hook: what to tell the client, and the server, when a channel is renewed."""
+
+    def say(self, message: Any) -> None:
+        """Tell the client something of our own."""
+        self.to_client += frame(message, self.mini, self.server_scan.serial)

@@ -19,6 +19,7 @@ class Stage(Enum):
     LINKED = "linked"
     HURRIED = "hurried"  # the source does not wait for the links
     SWITCHING = "switching"  # channel by channel
+    RENEWING = "renewing"  # it begins anew at a server, without the client's noticing
     LOST = "lost"
 
 
@@ -35,6 +36,9 @@ class Input(Enum):
     TARGET_LOST = "the target is lost"
     SOURCE_LOST = "the source is lost"
     SENT_AWAY = "the session is to begin anew at the target"
+    RENEWED = "renewed"
+    RENEWAL_FAILED = "it cannot be renewed"
+    CLOSED = "the server has closed it on purpose"
     DEADLINE_PASSED = "deadline passed"
 
 
@@ -55,17 +59,22 @@ TRANSITIONS: dict[tuple[Stage, Input], tuple[Stage, str | None]] = {
     (Stage.HURRIED, Input.CHANNEL_LEAVES): (Stage.HURRIED, None),
     (Stage.HURRIED, Input.CHANNEL_LEFT): (Stage.HURRIED, None),
     (Stage.HURRIED, Input.ALL_LINKED): (Stage.SWITCHING, "_switch_late"),
-    **{(Stage.HURRIED, what): (Stage.LOST, "_give_up") for what in _FAILURES},
+    **{(Stage.HURRIED, what): (Stage.RENEWING, "_renew") for what in _FAILURES},
     (Stage.LINKED, Input.CHANNEL_LEAVES): (Stage.SWITCHING, "_switch"),
     (Stage.SWITCHING, Input.CHANNEL_LEAVES): (Stage.SWITCHING, None),
     (Stage.SWITCHING, Input.CHANNEL_LEFT): (Stage.SWITCHING, "_swap"),
     (Stage.SWITCHING, Input.ALL_SWAPPED): (Stage.SETTLED, "_settle"),
-    (Stage.SWITCHING, Input.TARGET_LOST): (Stage.LOST, "_give_up"),
-    (Stage.SWITCHING, Input.DEADLINE_PASSED): (Stage.LOST, "_give_up"),
+    (Stage.SWITCHING, Input.TARGET_LOST): (Stage.RENEWING, "_renew"),
+    (Stage.SWITCHING, Input.DEADLINE_PASSED): (Stage.RENEWING, "_renew"),
     **{
-        (stage, Input.SENT_AWAY): (Stage.LOST, "_begin_anew")
-        for stage in (Stage.SETTLED, Stage.LINKING, Stage.LINKED)
+        (stage, Input.SENT_AWAY): (Stage.RENEWING, "_renew")
+        for stage in (Stage.SETTLED, Stage.LINKING, Stage.LINKED, Stage.RENEWING)
     },
-    **{(stage, Input.SOURCE_LOST): (Stage.LOST, "_give_up") for stage in Stage if stage is not Stage.LOST},
+    **{(stage, Input.SOURCE_LOST): (Stage.RENEWING, "_renew") for stage in Stage if stage is not Stage.LOST},
+    (Stage.RENEWING, Input.INVITED): (Stage.RENEWING, "_tell_failed"),  # it is too early for that
+    (Stage.RENEWING, Input.CANCELLED): (Stage.RENEWING, None),
+    (Stage.RENEWING, Input.RENEWED): (Stage.SETTLED, "_settle_renewed"),
+    (Stage.RENEWING, Input.RENEWAL_FAILED): (Stage.LOST, "_begin_anew"),
+    (Stage.RENEWING, Input.CLOSED): (Stage.LOST, "close"),
     **{(Stage.LOST, what): (Stage.LOST, None) for what in Input},
 }

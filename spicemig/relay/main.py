@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from spicemig.errors import LinkError
 from spicemig.relay.channel import ChannelRelay
 from spicemig.relay.scan import Taken
 from spicemig.wire.capabilities import MainCap
@@ -60,15 +61,7 @@ class MainRelay(ChannelRelay):
     its servers call it; ``caps`` are the client's.
     """
 
-    taken = ChannelRelay.taken | {
-        main.Init.number,
-        main.AgentConnectedTokens.number,
-        main.MigrateBegin.number,
-        main.MigrateBeginSeamless.number,
-        main.MigrateCancel.number,
-        main.MigrateEnd.number,
-        main.MigrateSwitchHost.number,
-    }
+    renewable = True
     forbidden = ChannelRelay.forbidden | {
         main.MigrateConnected.number,
         main.MigrateConnectError.number,
@@ -79,7 +72,9 @@ class MainRelay(ChannelRelay):
     _takers: ClassVar[dict[int, str]] = {
         **ChannelRelay._takers,
         main.Init.number: "_init",
-        main.AgentConnectedTokens.number: "_agent_connected",
+        main.AgentConnected.number: "_agent_connected",
+        main.AgentConnectedTokens.number: "_agent_connected_tokens",
+        main.AgentDisconnected.number: "_agent_disconnected",
         main.MigrateBegin.number: "_migrate_begin",
         main.MigrateBeginSeamless.number: "_migrate_begin_seamless",
         main.MigrateCancel.number: "_migrate_cancel",
@@ -87,23 +82,74 @@ class MainRelay(ChannelRelay):
         main.MigrateSwitchHost.number: "_switch_host",
     }
 
+    taken_from_client = {
+        main.AgentStart.number: "_agent_start",
+        main.ClientAgentData.number: "_to_agent",
+        main.ClientAgentToken.number: "_to_agent",
+    }
+
     def __init__(self, mini: bool, connection_id: int, caps: frozenset[int]) -> None:
         super().__init__("main", 0, mini)
         self.connection_id = connection_id
         self.caps = caps
         self._answers: list[Any] = []
+        self._agent = False  # there is one, as far as the client knows
+        self._agent_renewed = False  # and what the client says to it is for one before
+        self._renewed = False  # the next INIT is not the client's first
 
     def _init(self, taken: Taken) -> Iterator[Any]:
         init = main.Init.unpack(taken.body)
         server_id, init.session_id = init.session_id, self.connection_id
-        self.tell_client(init, taken)
+        if self._renewed:
+            self._tell_changes(init)
+        else:
+            self._agent = bool(init.agent_connected)
+            self.tell_client(init, taken)
+        self._renewed = False
         yield SessionBegan(server_id)
 
-    def _agent_connected(self, taken: Taken) -> Iterator[Any]:
+    def _tell_changes(self, init: Any) -> None:
+        """What a client hears of a session that begins anew without its noticing."""
+        self.say(main.MouseMode(init.supported_mouse_modes, init.current_mouse_mode))
+        self.say(main.MultiMediaTime(init.multi_media_time))
+        if self._agent:
+            self.say(main.AgentDisconnected(LinkError.OK))
+            self._agent_renewed = True
+        self._agent = bool(init.agent_connected)
+        if self._agent:
+            self.say(self._connected(init.agent_tokens))
+
+    def _connected(self, tokens: int) -> Any:
         known = MainCap.AGENT_CONNECTED_TOKENS in self.caps
-        message = main.AgentConnectedTokens.unpack(taken.body) if known else main.AgentConnected()
-        self.tell_client(message, taken)
+        return main.AgentConnectedTokens(tokens) if known else main.AgentConnected()
+
+    def _agent_connected(self, taken: Taken) -> Iterator[Any]:
+        self._agent = True
+        self.pass_on(taken)
         yield from ()
+
+    def _agent_connected_tokens(self, taken: Taken) -> Iterator[Any]:
+        self._agent = True
+        self.tell_client(self._connected(main.AgentConnectedTokens.unpack(taken.body).num_tokens), taken)
+        yield from ()
+
+    def _agent_disconnected(self, taken: Taken) -> Iterator[Any]:
+        self._agent = False
+        self.pass_on(taken)
+        yield from ()
+
+    # from the client
+
+    def _agent_start(self, taken: Taken) -> None:
+        self._agent_renewed = False
+        self.pass_to_server(taken)
+
+    def _to_agent(self, taken: Taken) -> None:
+        """What a client said before it heard that its agent is another one is for nobody."""
+        if not self._agent_renewed:
+            self.pass_to_server(taken)
+
+    # the server sends the client elsewhere
 
     def _migrate_begin(self, taken: Taken) -> Iterator[Any]:
         self.fill(taken)
@@ -151,3 +197,11 @@ class MainRelay(ChannelRelay):
     def _end(self) -> None:
         self._give_answers()
         super()._end()
+
+    def tell_first(self, caps: frozenset[int]) -> None:
+        self._renewed = True
+        self._answers = []
+
+    def go_over(self) -> None:
+        """Tell a target, to which the channel is renewed, that it comes without its state."""
+        self.tell_server(main.ClientMigrateEnd())

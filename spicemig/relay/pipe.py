@@ -69,9 +69,9 @@ class Pipe:
         if not self.gone:
             self._run(self.core.from_server, data)
 
-    def _run(self, take: Callable[..., Any], *data: bytes) -> None:
+    def _run(self, take: Callable[..., Any], *arguments: Any) -> None:
         try:
-            events = list(take(*data))
+            events = list(take(*arguments))
         except ProtocolError as error:
             self.flush()
             self.session.broken(self, error)
@@ -106,6 +106,26 @@ class Pipe:
             self.from_client.release(self.HELD)
         return before
 
+    def leave_server(self) -> None:
+        """This server is of no use any more; see :meth:`ChannelRelay.leave`."""
+        self.core.leave()
+        self.flush()
+        if self.core.paused:
+            self.drop_server()
+
+    def drop_server(self) -> None:
+        """Close the server's connection, whose loss means nothing any more."""
+        self.server.pipe = None
+        self.server.close()
+        self.from_client.release(Valve.SLOW)
+
+    def renew(self, server: ServerConnection) -> None:
+        """Go on with a server that knows nothing of the channel."""
+        self.server = server
+        self._run(self.core.renew, server.caps[1])
+        self._attach_server(server)
+        self.from_client.release(self.HELD)
+
     def client_lost(self) -> None:
         """The client's connection is gone."""
         self._end()
@@ -124,7 +144,7 @@ class Pipe:
         self.server.close()
 
     def leave_client(self) -> None:
-        """End the server's connection; the client was told to end its own."""
+        """End the server's connection, and leave it to the client to end its own."""
         self._end()
         self.client.close_later()
         self.server.close()

@@ -41,6 +41,7 @@ class RelaySettings:
     max_clients: int = 1000
     link_seconds: float = 5.0  # for a link to a server
     handover_seconds: float = 10.0  # for all links to a target, and for all channels to leave a source
+    hold_seconds: float = 30.0  # for a server to come that takes a client whose server has gone
 
 
 DEFAULT_SETTINGS = RelaySettings()

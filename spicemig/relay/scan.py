@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from struct import Struct
 from types import ModuleType
 
 from spicemig.errors import LinkError, ProtocolError
@@ -27,6 +28,8 @@ except ImportError:
     native = None
 
 scan_headers = getattr(native, "scan_headers", scan_reference.scan_headers)
+
+_SERIAL = Struct("<Q")  # with which a full header begins
 
 TAKEN_MAX_BYTES = 20 << 20  # a body that is taken out; the largest is migrate data
 
@@ -56,7 +59,13 @@ class Taken:
 
     serial: int  # 0 with mini headers
     number: int
-    body: bytes
+    whole: bytes  # with its header
+    mini: bool
+
+    @property
+    def body(self) -> bytes:
+        """Without its header."""
+        return self.whole[HEADER_MINI.size if self.mini else HEADER_FULL.size :]
 
 
 class Scan:
@@ -82,17 +91,18 @@ class Scan:
     @property
     def at_boundary(self) -> bool:
         """Whether what was passed on ends with a message."""
-        return not self.left and self._taking is None
+        return not self.left
 
-    def take_kept(self) -> bytes:
-        """The beginning of a header that came last, which is then forgotten here."""
-        kept, self._kept = self._kept, b""
-        return kept
+    def take_back(self) -> bytes:
+        """What came last and was neither passed on nor taken, as if it had not come."""
+        back = b"".join([*(self._taking or ()), self._kept])
+        self._taking, self._kept = None, b""
+        return back
 
     def feed(self, data: bytes) -> Iterator[bytes | Taken]:
         """What of this is to be passed on, and what was taken out, in order."""
         if self._kept:
-            data = self.take_kept() + data
+            data, self._kept = self._kept + data, b""
         at = 0
         while at < len(data) and not self._kept:
             if self._taking is not None:
@@ -139,10 +149,8 @@ class Scan:
     def _taken(self) -> Taken:
         assert self._taking is not None
         whole, self._taking = b"".join(self._taking), None
-        body = whole[self._header.size :]
         self.messages += 1
-        if self.mini:
-            number, _size = self._header.unpack_from(whole)
-            return Taken(0, number, body)
-        self.serial, number, _size, _sub_list = self._header.unpack_from(whole)
-        return Taken(self.serial, number, body)
+        number, _size = number_and_size(whole, 0, self.mini)
+        if not self.mini:
+            (self.serial,) = _SERIAL.unpack_from(whole)
+        return Taken(self.serial, number, whole, self.mini)

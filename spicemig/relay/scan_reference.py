@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from spicemig.wire.framing import HEADER_FULL, HEADER_MINI
 
-NUMBERS = 256  # that a mask can tell apart; no channel has higher ones
+NUMBERS = 512  # that a mask can tell apart; no channel has higher ones
 
 
 def scan_headers(data: bytes, at: int, mini: bool, wanted: bytes) -> tuple[int, int, int, bool]:

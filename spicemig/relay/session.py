@@ -7,7 +7,6 @@ way to the next one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
@@ -16,7 +15,7 @@ from twisted.python.failure import Failure
 
 from spicemig.client.hosts import Address
 from spicemig.errors import LinkError, ProtocolError
-from spicemig.relay.channel import ChannelStage, Leaves, Left
+from spicemig.relay.channel import ChannelStage, Leaves, Left, Paused
 from spicemig.relay.handover import TRANSITIONS, Input, Stage
 from spicemig.relay.main import (
     InvitationCancelled,
@@ -27,26 +26,17 @@ from spicemig.relay.main import (
     SessionBegan,
 )
 from spicemig.relay.pipe import ChannelKey, Pipe
+from spicemig.relay.renewal import MAIN, Closed, Renewal, Target
 from spicemig.relay.routes import Route, secure
 from spicemig.relay.server import ServerConnection, dial, make_link
 from spicemig.wire.capabilities import MainCap
-from spicemig.wire.framing import frame
 from spicemig.wire.messages import main
 
 if TYPE_CHECKING:
     from spicemig.relay.relay import Relay
 
-MAIN: ChannelKey = ("main", 0)
 
-
-@dataclass(slots=True, eq=False)
-class Target:
-    """Where a session is invited to, and its links there."""
-
-    address: Address
-    version: int | None  # of the state to be carried; None: none is
-    seamless: bool = False  # the target has agreed to take state
-    connections: dict[ChannelKey, ServerConnection] = field(default_factory=dict)
+ORPHAN_SECONDS = 1.0  # for a server to lose its main channel after another one, if it is gone
 
 
 class RelayedSession:
@@ -74,11 +64,17 @@ class RelayedSession:
         ] = {}  # the client's, with mini headers or not
         self.handovers = 0
         self.failures = 0  # of linking to a target
+        self.renewals = 0
         self.connected_at = relay.clock.seconds()
         self._target: Target | None = None
         self._linking: Deferred[None] | None = None
         self._left: list[ServerConnection] = []  # connections to the source, until all channels are over
         self._deadline: Any = None
+        self._renewing: Deferred[Any] | None = None
+        self._hold_until: float | None = None
+        self._silent: Address | None = None  # the server that has gone without a word
+        self._init: Deferred[None] | None = None
+        self._waiting_paused: list[Deferred[None]] = []
         self._waiting_settled: list[Deferred[None]] = []
         self._waiting_links: list[Deferred[None]] = []
 
@@ -108,15 +104,31 @@ class RelayedSession:
             self.close()
         elif self.stage is Stage.SWITCHING:
             self._look_whether_swapped()
+        self._look_whether_paused()
 
     def server_lost(self, pipe: Pipe) -> None:
         """A server has closed a channel."""
-        if pipe.key == MAIN or pipe.core.leaving:
+        if self.stage is Stage.RENEWING and not pipe.core.renewable:
+            self.channel_dropped(pipe)
+        elif self.stage is Stage.RENEWING and pipe.core.stage is ChannelStage.RENEWING:
+            if not pipe.core.paused:
+                self._turn(Input.RENEWAL_FAILED)  # nobody can complete the message
+        elif pipe.key == MAIN or pipe.core.leaving or self.stage is Stage.RENEWING:
+            self._silent = self.address if self.stage is Stage.SETTLED else None
             self._turn(Input.SOURCE_LOST)
-            self.close()
-        else:
-            self.pipes.pop(pipe.key, None)
-            pipe.close()
+        else:  # the first of all, or the only one
+            pipe.core.leave()
+            pipe.flush()
+            self.relay.clock.callLater(ORPHAN_SECONDS, self._drop_orphan, pipe, pipe.server)
+
+    def _drop_orphan(self, pipe: Pipe, server: ServerConnection) -> None:
+        if pipe.server is server and not self.closed and self.stage is not Stage.RENEWING:
+            self.channel_dropped(pipe)
+
+    def channel_dropped(self, pipe: Pipe) -> None:
+        """A channel ends from the servers' side."""
+        pipe.close()
+        self.channel_closed(pipe)
 
     def broken(self, pipe: Pipe, error: ProtocolError) -> None:
         """One of the two sides has broken the protocol."""
@@ -128,6 +140,7 @@ class RelayedSession:
         self.stage = Stage.LOST
         self._stop_deadline()
         self._drop_target()
+        self._stop_renewing()
         pipes, self.pipes = self.pipes, {}
         for pipe in pipes.values():
             end(pipe)
@@ -169,11 +182,15 @@ class RelayedSession:
 
     def _began(self, pipe: Pipe, event: SessionBegan) -> None:
         self.server_id = event.connection_id
+        init, self._init = self._init, None
+        if init is not None:
+            init.callback(None)
 
     def _invited(self, pipe: Pipe, event: Invited) -> None:
         address = self._of_same_kind(Address.of(event.destination))
-        self._drop_target()
-        self._target = Target(address, event.version)
+        if self.stage is not Stage.RENEWING:
+            self._drop_target()
+            self._target = Target(address, event.version)
         self._turn(Input.INVITED)
 
     def _of_same_kind(self, address: Address) -> Address:
@@ -202,6 +219,10 @@ class RelayedSession:
         else:
             self._turn(Input.CHANNEL_LEAVES)
 
+    def _paused(self, pipe: Pipe, event: Paused) -> None:
+        pipe.drop_server()
+        self._look_whether_paused()
+
     def _channel_left(self, pipe: Pipe, event: Left) -> None:
         self._turn(Input.CHANNEL_LEFT)
 
@@ -213,6 +234,7 @@ class RelayedSession:
         SentElsewhere: _sent_elsewhere,
         Leaves: _leaves,
         Left: _channel_left,
+        Paused: _paused,
     }
 
     # the handover
@@ -319,9 +341,7 @@ class RelayedSession:
         if linking is not None:
             linking.cancel()
         if target is not None:
-            for connection in target.connections.values():
-                connection.watch = None
-                connection.close()
+            target.drop()
 
     def _switch(self) -> None:
         """The first channel is sent over; each follows when it has left the source."""
@@ -359,21 +379,86 @@ class RelayedSession:
         self.log.info("client {client}: now on {server}", client=self.peer, server=str(self.address))
         self._close_left()
 
-    def _give_up(self) -> None:
-        """It is at neither end now."""
-        self.log.info("client {client}: lost on its way", client=self.peer)
-        self.close()
+    # beginning anew
+
+    def _renew(self) -> None:
+        """Bring the session to a server that knows nothing of it; see :class:`Renewal`."""
+        self._stop_deadline()
+        again = self._renewing is not None
+        self._stop_renewing()
+        linking, self._linking = self._linking, None
+        if linking is not None:
+            linking.cancel()
+        self._close_left()
+        target, self._target = self._target, None
+        now = self.relay.clock.seconds()
+        if self._hold_until is None:
+            self._hold_until = now + self.relay.settings.hold_seconds
+        silent, self._silent = self._silent, None
+        self.log.info(
+            "client {client}: it is to begin anew at {target}",
+            client=self.peer,
+            target="any server" if target is None else str(target.address),
+        )
+        for pipe in list(self.pipes.values()):
+            if pipe.core.stage is not ChannelStage.RENEWING:
+                pipe.leave_server()
+        renewal = Renewal(self, target, silent, self._hold_until, again)
+        self._renewing = renewing = ensureDeferred(renewal.run())
+
+        def ended(result: Any) -> None:
+            if target is not None:
+                target.drop()
+            if self._renewing is renewing:
+                self._renewing = None
+                self._renewal_ended(result)
+
+        renewing.addBoth(ended)
+
+    def _renewal_ended(self, result: Any) -> None:
+        if isinstance(result, Failure):
+            self.log.info("client {client}: {error}", client=self.peer, error=str(result.value))
+            self._turn(Input.CLOSED if result.check(Closed) else Input.RENEWAL_FAILED)
+        else:
+            self.address = result
+            self._turn(Input.RENEWED)
+
+    def _stop_renewing(self) -> None:
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None:
+            renewing.cancel()
+
+    def expect_init(self) -> Deferred[None]:
+        """Fires when the server has given the session an id."""
+        self._init = init = Deferred(lambda _: setattr(self, "_init", None))
+        return init
+
+    def when_paused(self) -> Deferred[None]:
+        """Fires when no channel is in the middle of a message of a server that is left."""
+        waiting = _wait_in(self._waiting_paused)
+        self._look_whether_paused()
+        return waiting
+
+    def _look_whether_paused(self) -> None:
+        if all(pipe.core.paused for pipe in self.pipes.values()):
+            _fire(self._waiting_paused)
+
+    def _settle_renewed(self) -> None:
+        assert self.address is not None
+        self._hold_until = None
+        self.renewals += 1
+        self.route.moved(self.address)
+        self.log.info("client {client}: anew on {server}", client=self.peer, server=str(self.address))
 
     def _begin_anew(self) -> None:
-        """Have the client connect to the relay afresh, which brings it to the target."""
-        assert self._target is not None
-        self.route.moved(self._target.address)
-        pipe = self.pipes[MAIN]
-        destination = self.relay.destination(pipe.client)
-        if destination is None:
+        """As the last resort, have the client come to the relay again."""
+        pipe = self.pipes.get(MAIN)
+        destination = None if pipe is None or not pipe.core.paused else self.relay.destination(pipe.client)
+        if pipe is None or destination is None:
             self.close()
         else:
-            pipe.client.write(frame(destination, pipe.core.mini, pipe.core.server_scan.serial + 1))
+            pipe.core.say(destination)
+            pipe.flush()
             self.close(Pipe.leave_client)
 
 

@@ -189,16 +189,40 @@ class HandoverTests(RelayCase):
         await self.settled(relay, target)
 
     async def test_anew(self):
-        """Where servers may not move a client seamlessly, spice-gtk comes to the relay anew by itself."""
-        source, target = await self.hosts()
+        """Where servers carry no state, the relay makes a new session the client's old one."""
+        source, target = await self.hosts(demo={"draws_per_second": 20})
         relay = await self.relay(plain(source))
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"))
         for mode, here, there in (("semi-seamless", source, target), ("switch-host", target, source)):
-            client = await self.gtk(mode)
-            await client.attach(port=relay.port("plain"))
             report = await here.migrate(there, mode=mode)
             self.assertEqual(report["outcome"], "completed", report)
-            await self.same_picture(there, lambda client=client: client.picture(self.directory), seconds=10)
-            await client.end()
+            await self.settled(relay, there)
+            await client.do("key", codes=[30])
+
+            async def typed(there: Daemon = there) -> bool:
+                return (await keys_seen(there))[-2:] == [("key_down", 30), ("key_up", 158)]
+
+            await eventually(typed, what="the key came to where the guest is")
+        await client.do("key", codes=STILL)
+        await self.same_picture(source, lambda: client.picture(self.directory), seconds=10)
+        await self.undisturbed(client)
+
+    async def test_server_killed(self):
+        """A server that is killed and started again finds its client waiting."""
+        source = await self.daemon("source")
+        relay = await self.relay(plain(source))
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"))
+        port = source.port("plain")
+        source.kill()
+        await source.when_ended()
+        again = await self.daemon(
+            "source", name="again", options={"listen": {"plain": f"tcp:{port}:interface=127.0.0.1"}}
+        )
+        await self.settled(relay, again)
+        await self.same_picture(again, lambda: client.picture(self.directory), seconds=10)
+        await self.undisturbed(client)
 
 
 class RemoteViewerTests(RelayCase):

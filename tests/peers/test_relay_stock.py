@@ -66,10 +66,10 @@ class StockServerTests(RelayCase):
 
         await eventually(shown, 10, f"the guest shows {self.typed}")
 
-    async def test_seamless(self):
-        """Three migrations: picture right, keys counted, the client undisturbed."""
+    async def moves(self, *, seamless: bool, hurried: bool = False) -> dict:
+        """Migrate, with the client undisturbed; what the relay says of its session in the end."""
         self.typed = ""
-        here = await self.machine(0, ticket="barley")
+        here = await self.machine(0, ticket="barley", seamless=seamless)
         relay = await self.relay_to(here)
         client = await self.gtk()
         await client.attach(port=relay.port("plain"))
@@ -80,12 +80,47 @@ class StockServerTests(RelayCase):
         await eventually(booted, 20, "the guest has started")
         await self.type_letters(client, here, "as")
         for number in range(1, MOVES + 1):
-            there = await self.machine(number, ticket="barley")
-            await here.migrate(there, lambda: self.linked(relay))
+            there = await self.machine(number, ticket="barley", seamless=seamless)
+            await here.migrate(there, _at_once if hurried else lambda: self.linked(relay))
             await here.end()
             here = there
+            await self.settled_at(relay, here)
             await self.type_letters(client, here, "df"[number % 2] + "gh")
-            await self.same_picture(here, lambda: client.picture(self.directory))
+            await self.same_picture(here, lambda here=here: client.picture(self.directory))
         counts = (await client.stats())["counts"]
         self.assertEqual(counts.get("disconnected", 0), 0)
+        self.assertEqual(counts["primary-create"] - counts.get("primary-destroy", 0), 1)
         self.assertEqual(client.happened("channel", what="migrating"), [])
+        (session,) = (await relay.get("/v1/sessions"))["sessions"]
+        return session
+
+    async def settled_at(self, relay: Relay, machine: Qemu) -> None:
+        """The relay has its client there."""
+
+        async def there() -> bool:
+            (session,) = (await relay.get("/v1/sessions"))["sessions"]
+            return session["stage"] == "settled" and session["server"].endswith(f":{machine.spice_port}")
+
+        await eventually(there, 15, f"the client is at {machine.name}")
+
+    async def test_seamless(self):
+        """Migrations in which the client's state is carried."""
+        session = await self.moves(seamless=True)
+        self.assertEqual((session["handovers"], session["renewals"]), (MOVES, 0))
+
+    async def test_semi_seamless(self):
+        """Migrations in which it is not: the relay makes a new session the client's old one."""
+        session = await self.moves(seamless=False)
+        self.assertEqual((session["handovers"], session["renewals"]), (0, MOVES))
+
+    async def test_hurried(self):
+        """
+        Migrations of which spice-server tells too late for its clients to link to
+        the target: they are sent there afterwards (switch-host), or link just in time.
+        """
+        session = await self.moves(seamless=False, hurried=True)
+        self.assertEqual(session["handovers"] + session["renewals"], MOVES)
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
