@@ -513,6 +513,9 @@ class TwinTests(SynchronousTestCase):
                     self.same("glz_put", windows, *place, glz_reference.glz_state(windows[1])[0])
                 elif choice < 0.2:
                     self.same("glz_probe", windows, *place[:2])
+                elif choice < 0.25:
+                    oldest = glz_reference.glz_state(windows[1])[1]
+                    self.same("glz_forget", windows, oldest + self.dice.choice((0, 1, 3, 100)))
                 else:
                     self.same("glz_encode", windows, *place, pixels.top_down)
                 self.same("glz_state", windows)

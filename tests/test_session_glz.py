@@ -122,17 +122,25 @@ class HandoverTests(SynchronousTestCase):
         self.assertRefersBack(stream)
 
     def test_full_window(self):
-        """The target's window forgets what the source's has forgotten."""
-        dictionary = self.dictionary()
-        dictionary.size = 3 * WIDTH * HEIGHT
-        dictionary.window = GlzWindow(dictionary.size)
+        """The target's window has nothing that the source's has forgotten, and the rest of it."""
+        source = self.dictionary()
+        source.size = 3 * WIDTH * HEIGHT
+        source.window = GlzWindow(source.size)
         self.viewer.glz_window.clear()
-        self.draw(1, 2, 3, 4, 5)
-        oldest = dictionary.window.oldest_id
+        for width in (WIDTH, 70, 100, WIDTH - 1, 30, WIDTH, 90):
+            self.here.guest.draw(copy(text(width, width), 0, 10))
+            self.hosts.run(0.1)
+        oldest = source.window.oldest_id
+        self.assertGreater(oldest, 0)
         self.move()
-        self.assertEqual(self.dictionary().window.oldest_id, oldest)
-        self.assertLessEqual(self.dictionary().window.taken, dictionary.size)
-        self.assertRefersBack(self.draw(5, x=10)[0])
+        target = self.dictionary()
+        self.assertGreaterEqual(target.window.oldest_id, oldest)
+        self.assertGreater(target.window.taken, source.size / 2)
+        before = len(self.streams)
+        self.here.guest.draw(copy(text(90, 90), 100, 20))
+        self.hosts.run(0.1)
+        self.assertRefersBack(self.streams[before])
+        self.assertEqual(self.viewer.screen().tobytes(), self.here.screen().tobytes())
 
     def test_contents_lost(self):
         """Without its contents a window goes on empty; the client can follow."""

@@ -174,6 +174,7 @@ static PyMethodDef methods[] = {
     {"mark_tiles", spicemig_edge_mark_tiles, METH_VARARGS, spicemig_mark_tiles_doc},
     {"draw_log", spicemig_edge_draw_log, METH_VARARGS, spicemig_draw_log_doc},
     {"glz_window", spicemig_edge_glz_window, METH_VARARGS, spicemig_glz_window_doc},
+    {"glz_forget", spicemig_edge_glz_forget, METH_VARARGS, spicemig_glz_forget_doc},
     {"glz_state", spicemig_edge_glz_state, METH_VARARGS, spicemig_glz_state_doc},
     {"glz_encode", spicemig_edge_glz_encode, METH_VARARGS, spicemig_glz_encode_doc},
     {"glz_put", spicemig_edge_glz_put, METH_VARARGS, spicemig_glz_put_doc},

@@ -151,6 +151,8 @@ extern const char spicemig_draw_log_doc[];
 /* edge_glz.c */
 PyObject *spicemig_edge_glz_window(PyObject *module, PyObject *args);
 extern const char spicemig_glz_window_doc[];
+PyObject *spicemig_edge_glz_forget(PyObject *module, PyObject *args);
+extern const char spicemig_glz_forget_doc[];
 PyObject *spicemig_edge_glz_state(PyObject *module, PyObject *args);
 extern const char spicemig_glz_state_doc[];
 PyObject *spicemig_edge_glz_encode(PyObject *module, PyObject *args);

@@ -157,6 +157,24 @@ PyObject *spicemig_edge_glz_state(PyObject *Py_UNUSED(module), PyObject *args)
     return state;
 }
 
+const char spicemig_glz_forget_doc[] =
+    "glz_forget(window, id)\n--\n\nDrop the images before this id.";
+
+PyObject *spicemig_edge_glz_forget(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *capsule;
+    unsigned long long id;
+
+    if (!PyArg_ParseTuple(args, "OK:glz_forget", &capsule, &id))
+        return NULL;
+    struct spicemig_glz_window *window = spicemig_edge_glz_claim(capsule);
+    if (window == NULL)
+        return NULL;
+    spicemig_glz_forget(window, id);
+    spicemig_edge_glz_release(capsule);
+    Py_RETURN_NONE;
+}
+
 /* The units of an image whose rows a buffer holds, if it fits into the window; 0, with an exception, if not. */
 static size_t fits(const struct spicemig_glz_window *window, const Py_buffer *src, unsigned type, unsigned width,
                    unsigned height)

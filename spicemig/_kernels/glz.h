@@ -71,6 +71,9 @@ size_t spicemig_glz_encode(struct spicemig_glz_window *window, const uint8_t *sr
 void spicemig_glz_put(struct spicemig_glz_window *window, const uint8_t *src, unsigned type, unsigned width,
                       unsigned height);
 
+/* Drop the images before this id; one beyond the next counts as that. */
+void spicemig_glz_forget(struct spicemig_glz_window *window, uint64_t id);
+
 /* The image with an id; NULL if it is not in the window. */
 const struct spicemig_glz_image *spicemig_glz_find(const struct spicemig_glz_window *window, uint64_t id);
 

@@ -461,6 +461,12 @@ static void drop_oldest(struct spicemig_glz_window *window)
     window->oldest++;
 }
 
+void spicemig_glz_forget(struct spicemig_glz_window *window, uint64_t id)
+{
+    while (window->oldest < window->next && window->oldest < id)
+        drop_oldest(window);
+}
+
 /* Make room for an image, which is to lie in one piece, and enter it. */
 static struct spicemig_glz_image *add(struct spicemig_glz_window *window, unsigned type, unsigned width,
                                       unsigned height, size_t count)

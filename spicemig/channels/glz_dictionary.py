@@ -246,10 +246,8 @@ class GlzDictionary:
         self._unsent = {}
         self.ended, self.window = bool(state.ended), None
         if self.size and not self.ended:
-            whole = contents is not None and (contents.size, contents.next_id, contents.oldest_id) == (
-                state.size,
-                state.next_id,
-                state.oldest_id,
-            )
-            self.window = contents if whole else GlzWindow(state.size, state.next_id)
+            if contents is None or (contents.size, contents.next_id) != (state.size, state.next_id):
+                contents = GlzWindow(state.size, state.next_id)
+            contents.forget(state.oldest_id)  # the client has
+            self.window = contents
         self.pixels_ever = self.window.taken if self.window is not None else 0

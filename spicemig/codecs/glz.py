@@ -140,6 +140,11 @@ class GlzWindow:
             yield GlzImage(id, _CODED_TYPES[LzType(type)], width, height, data)
             first_id = id + 1
 
+    def forget(self, before: int) -> None:
+        """Drop the images before this id."""
+        with self._lock:
+            kernels.glz_forget(self._window, before)
+
     def put(self, image: GlzImage) -> None:
         """
         Take in an image that the client has already, in the order of the ids; the

@@ -302,6 +302,12 @@ def glz_window(size: int, next_id: int) -> Window:
     return Window(size, next_id)
 
 
+def glz_forget(window: Window, id: int) -> None:
+    """Drop the images before this id."""
+    while window.images and window.images[0].id < id:
+        window.drop_oldest()
+
+
 def glz_state(window: Window) -> tuple[int, int, int]:
     """The id of the next image, that of the oldest, and how many units the window holds."""
     return window.next_id, window.images[0].id if window.images else window.next_id, window.taken
