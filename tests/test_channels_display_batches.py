@@ -188,6 +188,32 @@ class TwinTests(TwinCase):
         self.assertGreater(packed, 300)
         self.assertGreater(owned, 1000)
 
+    def test_waiting(self):
+        """What of a batch is to wait."""
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer.tell_surfaces(SURFACES)
+        guest = Guest(self.dice)
+        made = 0
+        for _ in range(60):
+            batch = guest.batch(self.dice.choice([1, 10, 40]))
+            start = 0
+            while start < len(batch):
+                pixels = self.dice.choice([0, 0, 400])
+                arguments = batch.records, batch.index, start, batch.images, packer._surfaces, pixels
+                (place, entries), other = (
+                    module.entries_of_batch(*arguments, lambda *told: told, Batch.single)
+                    for module in (self.kernels(), reference)
+                )
+                self.assertEqual((place, entries), other)
+                for make, *told, record, images in entries:
+                    alone = Waiting.of(make(record, images))
+                    alone.keep()
+                    self.assertEqual([alone.surface, alone.row, alone.weight, alone.opaque], told)
+                    self.assertEqual((alone.record, alone.images), (record, images))
+                made += len(entries)
+                start = place + 1
+        self.assertGreater(made, 200)
+
     def test_boxes(self):
         """Where a batch draws."""
         packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)

@@ -188,6 +188,7 @@ static PyMethodDef methods[] = {
     {"pack_entries", spicemig_edge_pack_entries, METH_VARARGS, spicemig_pack_entries_doc},
     {"add_boxes", spicemig_edge_add_boxes, METH_VARARGS, spicemig_add_boxes_doc},
     {"boxes_of_batch", spicemig_edge_boxes_of_batch, METH_VARARGS, spicemig_boxes_of_batch_doc},
+    {"entries_of_batch", spicemig_edge_entries_of_batch, METH_VARARGS, spicemig_entries_of_batch_doc},
     {"covered", spicemig_edge_covered, METH_VARARGS, spicemig_covered_doc},
     {"scan_headers", spicemig_edge_scan_headers, METH_VARARGS, spicemig_scan_headers_doc},
     {NULL, NULL, 0, NULL},

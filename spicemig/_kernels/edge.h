@@ -184,6 +184,8 @@ PyObject *spicemig_edge_pack_entries(PyObject *module, PyObject *args);
 extern const char spicemig_pack_entries_doc[];
 PyObject *spicemig_edge_boxes_of_batch(PyObject *module, PyObject *args);
 extern const char spicemig_boxes_of_batch_doc[];
+PyObject *spicemig_edge_entries_of_batch(PyObject *module, PyObject *args);
+extern const char spicemig_entries_of_batch_doc[];
 
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);

@@ -18,9 +18,8 @@
 #define FULL_DEPTH 32
 
 static const char *const names[ATTRIBUTES] = {
-    "batch",      "data",   "done",  "drawable", "encodings", "flags",   "format", "head",   "height",
-    "id",         "image_type", "images", "lossy", "offset",   "parts",     "pinned",  "records", "result",
-    "snapshot",   "stride",     "surface", "top_down", "width",
+    "data",   "done",   "encodings", "flags",  "format", "head",     "height", "id",       "image_type", "images",
+    "lossy",  "parts",  "pinned",    "record", "result", "snapshot", "stride", "surface",  "top_down",   "width",
 };
 static PyObject *interned[ATTRIBUTES];
 
@@ -175,10 +174,14 @@ static int reads_alike(const struct packing *packing, const struct taken *taken)
 }
 
 /* What can be said of a drawable without opening its image. */
+static int is_plain(const struct packing *packing, const struct taken *taken)
+{
+    return taken->kind != SPICEMIG_UNUSUAL && depth_of(taken->target) != 1 && reads_alike(packing, taken);
+}
+
 static enum outcome pack_taken(struct packing *packing, const struct taken *taken)
 {
-    if (taken->kind == SPICEMIG_UNUSUAL || depth_of(taken->target) == 1 ||
-        !reads_alike(packing, taken))
+    if (!is_plain(packing, taken))
         return STOPPED;
     return spicemig_pack_drawable(packing, &taken->drawable,
                                   taken->kind == SPICEMIG_ONE_IMAGE ? taken->image : NULL, taken->surface);
@@ -301,12 +304,12 @@ PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
-/* Pack an entry of a pipe; its drawable is in a batch of its own, and was looked at before. */
+/* Pack an entry of a pipe; it was looked at before. */
 static enum outcome pack_entry(struct packing *packing, PyObject *entry)
 {
     enum outcome outcome = FAILED;
-    long long pinned, snapshot, offset, surface = -1;
-    PyObject *drawable = NULL, *batch = NULL, *bytes = NULL, *images = NULL, *image = NULL;
+    long long pinned, snapshot, surface = -1;
+    PyObject *bytes = NULL, *images = NULL, *image = NULL;
     Py_buffer records;
     struct spicemig_drawable read;
 
@@ -314,16 +317,12 @@ static enum outcome pack_entry(struct packing *packing, PyObject *entry)
         return FAILED;
     if (pinned || snapshot)
         return STOPPED;
-    if ((drawable = spicemig_packing_attribute(entry, DRAWABLE)) == NULL)
-        return FAILED;
-    if ((batch = spicemig_packing_attribute(drawable, BATCH)) == NULL ||
-        !spicemig_packing_number(drawable, OFFSET, &offset) || (bytes = spicemig_packing_attribute(batch, RECORDS)) == NULL ||
-        (images = spicemig_packing_attribute(batch, IMAGES)) == NULL ||
+    if ((bytes = spicemig_packing_attribute(entry, RECORD)) == NULL ||
+        (images = spicemig_packing_attribute(entry, IMAGES)) == NULL ||
         PyObject_GetBuffer(bytes, &records, PyBUF_SIMPLE) < 0)
         goto exit;
     outcome = STOPPED;
-    if (offset < 0 || !PyList_Check(images) ||
-        !spicemig_drawable_read(records.buf, (size_t)records.len, (size_t)offset, &read))
+    if (!PyList_Check(images) || !spicemig_drawable_read(records.buf, (size_t)records.len, 0, &read))
         goto release;
     const enum spicemig_kind kind = spicemig_drawable_kind(&read);
     if (kind == SPICEMIG_UNUSUAL)
@@ -341,8 +340,6 @@ static enum outcome pack_entry(struct packing *packing, PyObject *entry)
 release:
     PyBuffer_Release(&records);
 exit:
-    Py_XDECREF(drawable);
-    Py_XDECREF(batch);
     Py_XDECREF(bytes);
     Py_XDECREF(images);
     return outcome;
@@ -378,6 +375,85 @@ PyObject *spicemig_edge_pack_entries(PyObject *Py_UNUSED(module), PyObject *args
         next += outcome == DONE;
     }
     return finished(&packing, outcome != FAILED, next, sent, 0);
+}
+
+/* Make an entry of a drawable that was found plain; NULL: an exception. */
+static PyObject *entry_of(PyObject *plain, PyObject *make, const struct taken *taken,
+                          const struct spicemig_row *row)
+{
+    const struct spicemig_drawable *const drawable = &taken->drawable;
+    const size_t size = (size_t)(drawable->body - drawable->record) + drawable->body_bytes;
+    const int opaque = drawable->effect == SPICEMIG_EFFECT_OPAQUE && !drawable->clipped;
+    long long weight = (long long)drawable->body_bytes;
+    PyObject *entry = NULL, *images = PyList_New(0);
+    PyObject *const record = PyByteArray_FromStringAndSize((const char *)drawable->record, (Py_ssize_t)size);
+
+    if (record == NULL || images == NULL)
+        goto exit;
+    if (taken->kind == SPICEMIG_ONE_IMAGE) {
+        /* the table has one row, whose second word is the place of the image */
+        memset(PyByteArray_AsString(record) + SPICEMIG_RECORD_HEADER_BYTES + 4, 0, 4);
+        PyObject *const data = spicemig_packing_attribute(taken->image, DATA);
+        const Py_ssize_t bytes = data == NULL ? -1 : PyObject_Size(data);
+        Py_XDECREF(data);
+        if (bytes < 0 || PyList_Append(images, taken->image) < 0)
+            goto exit;
+        weight += bytes;
+    }
+    entry = PyObject_CallFunction(plain, "OIy#LOOO", make, (unsigned)drawable->surface, (const char *)row,
+                                  (Py_ssize_t)sizeof *row, weight, opaque ? Py_True : Py_False, record, images);
+exit:
+    Py_XDECREF(record);
+    Py_XDECREF(images);
+    return entry;
+}
+
+const char spicemig_entries_of_batch_doc[] =
+    "entries_of_batch(records, index, start, images, surfaces, stream_pixels, plain, make)\n--\n\n"
+    "Make entries for a pipe of drawables, up to the first one that is for Python.";
+
+PyObject *spicemig_edge_entries_of_batch(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer records, surfaces;
+    Py_ssize_t start;
+    PyObject *index, *images, *plain, *make, *result = NULL;
+    struct packing packing = {0};
+    struct taken taken;
+    struct spicemig_row row;
+
+    if (!PyArg_ParseTuple(args, "y*O!nO!y*LOO:entries_of_batch", &records, &PyList_Type, &index, &start,
+                          &PyList_Type, &images, &surfaces, &packing.stream_pixels, &plain, &make))
+        return NULL;
+    packing.surfaces = surfaces.buf;
+    packing.surface_count = (size_t)surfaces.len / SURFACE_ROW_BYTES;
+    PyObject *const entries = PyList_New(0);
+    for (start = start < 0 ? 0 : start; entries != NULL && start < PyList_Size(index); start++) {
+        if (!take(&packing, &records, index, images, start, &taken, &row))
+            goto exit;
+        if (taken.target == NULL)
+            continue;
+        if (!is_plain(&packing, &taken))
+            break;
+        if (taken.kind == SPICEMIG_ONE_IMAGE && taken.surface < 0) {
+            const enum outcome sound = spicemig_image_is_plain(&taken.drawable, taken.image);
+            if (sound == FAILED)
+                goto exit;
+            if (sound == STOPPED)
+                break;
+        }
+        PyObject *const entry = entry_of(plain, make, &taken, &row);
+        const int added = entry != NULL && PyList_Append(entries, entry) == 0;
+        Py_XDECREF(entry);
+        if (!added)
+            goto exit;
+    }
+    if (entries != NULL)
+        result = Py_BuildValue("nO", start, entries);
+exit:
+    Py_XDECREF(entries);
+    PyBuffer_Release(&records);
+    PyBuffer_Release(&surfaces);
+    return result;
 }
 
 #define MOST_SURFACES 32 /* that one call can tell of */

@@ -154,7 +154,7 @@ static enum outcome open_image(PyObject *object, struct device_image *image)
         !spicemig_packing_number(object, STRIDE, &stride) || !spicemig_packing_number(object, TOP_DOWN, &top_down) ||
         !read_id(object, &image->id))
         return FAILED;
-    if (flags & CACHE_ME || format < 0 || format >= FORMATS || width < 1 || width > MOST_SIDE || height < 1 ||
+    if (format < 0 || format >= FORMATS || width < 1 || width > MOST_SIDE || height < 1 ||
         height > MOST_SIDE || stride < 1 || stride > SIZE_LIMIT || stride * height > MOST_IMAGE_BYTES)
         return STOPPED;
     image->tight = spicemig_row_bytes((unsigned)format, (size_t)width);
@@ -165,7 +165,7 @@ static enum outcome open_image(PyObject *object, struct device_image *image)
     image->height = (size_t)height;
     image->stride = (size_t)stride;
     image->format = (unsigned)format;
-    image->flags = (unsigned)flags & HIGH_BITS_SET;
+    image->flags = (unsigned)flags;
     image->top_down = top_down != 0;
     image->encodings = spicemig_packing_attribute(object, ENCODINGS);
     image->data = spicemig_packing_attribute(object, DATA);
@@ -263,7 +263,9 @@ enum outcome spicemig_pack_drawable(struct packing *packing, const struct spicem
     if (outcome != DONE)
         return outcome;
     outcome = STOPPED;
-    if (spicemig_drawable_inside(drawable, (uint32_t)image.width, (uint32_t)image.height)) {
+    if (!(image.flags & CACHE_ME) &&
+        spicemig_drawable_inside(drawable, (uint32_t)image.width, (uint32_t)image.height)) {
+        image.flags &= HIGH_BITS_SET;
         outcome = spicemig_encode_image(packing, &image, &payload);
         if (outcome == DONE)
             outcome = payload.type == TYPE_BITMAP ? pack_bitmap(packing, drawable, &image)
@@ -272,5 +274,19 @@ enum outcome spicemig_pack_drawable(struct packing *packing, const struct spicem
     Py_XDECREF(payload.held);
     Py_XDECREF(payload.parts);
     close_image(&image);
+    return outcome;
+}
+
+enum outcome spicemig_image_is_plain(const struct spicemig_drawable *drawable, PyObject *object)
+{
+    struct device_image image;
+    enum outcome outcome = open_image(object, &image);
+
+    if (outcome == DONE) {
+        if (image.format < SPICEMIG_16BIT ||
+            !spicemig_drawable_inside(drawable, (uint32_t)image.width, (uint32_t)image.height))
+            outcome = STOPPED;
+        close_image(&image);
+    }
     return outcome;
 }

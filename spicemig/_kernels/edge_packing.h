@@ -67,8 +67,8 @@ struct payload {
 
 /* Attributes of Python's objects, by number: their names are made once. */
 enum attribute {
-    BATCH, DATA, DONE_, DRAWABLE, ENCODINGS, FLAGS, FORMAT, HEAD, HEIGHT, ID, IMAGE_TYPE, IMAGES, LOSSY,
-    OFFSET, PARTS, PINNED, RECORDS, RESULT, SNAPSHOT, STRIDE, SURFACE, TOP_DOWN, WIDTH, ATTRIBUTES
+    DATA, DONE_, ENCODINGS, FLAGS, FORMAT, HEAD, HEIGHT, ID, IMAGE_TYPE, IMAGES, LOSSY,
+    PARTS, PINNED, RECORD, RESULT, SNAPSHOT, STRIDE, SURFACE, TOP_DOWN, WIDTH, ATTRIBUTES
 };
 
 /* edge_batches.c */
@@ -91,6 +91,8 @@ static inline void put_word(uint8_t *at, uint32_t value)
  */
 enum outcome spicemig_pack_drawable(struct packing *packing, const struct spicemig_drawable *drawable,
                                     PyObject *image, long long surface);
+/* Whether an image that is no surface is sound, has colours without a palette, and what is drawn of it. */
+enum outcome spicemig_image_is_plain(const struct spicemig_drawable *drawable, PyObject *image);
 /* What is packed becomes a part; 0: an exception. */
 int spicemig_finish_part(struct packing *packing);
 

@@ -273,15 +273,22 @@ class DisplayCore(ChannelCore):
         while at < len(batch):
             if self._goes_directly():
                 at = self._send_directly(batch, at)
-                if at == len(batch):
-                    return
             elif self.pipe.owed:
                 at = self._owe(batch, at)
-                if at == len(batch):
-                    return
-            self._draw(batch[at])
-            at += 1
+            else:
+                at = self._wait(batch, at)
+            if at < len(batch):
+                self._draw(batch[at])
+                at += 1
             self._pump()
+
+    def _wait(self, batch: Any, start: int) -> int:
+        """Have drawings from this one on wait; returns the first one that must be looked at."""
+        self.packer.stream_pixels = self.streams.frame_pixels
+        next, entries = self.packer.waiting(batch, start)
+        for entry in entries:
+            self.pipe.draw(entry)
+        return next
 
     def _owe(self, batch: Any, start: int) -> int:
         """Owe what drawings from this one on touch; returns the first one that must be looked at."""

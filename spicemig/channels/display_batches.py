@@ -18,6 +18,7 @@ from spicemig.channels.display_encoding import goes_elsewhere
 from spicemig.channels.display_images import INLINE_BYTES, MAX_PADDING_BYTES, MIN_ENCODED_BYTES
 from spicemig.channels.display_kernels import kernel
 from spicemig.channels.display_line import DisplayLine
+from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.display_stock import DEPTHS
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
 from spicemig.codecs.compiled import choices
@@ -35,6 +36,7 @@ _SURFACE = struct.Struct("<5I")  # id, format, depth, width, height
 pack_batch = kernel(reference.pack_batch)
 pack_entries = kernel(reference.pack_entries)
 boxes_of_batch = kernel(reference.boxes_of_batch)
+entries_of_batch = kernel(reference.entries_of_batch)
 
 
 class Packed(NamedTuple):
@@ -105,6 +107,16 @@ class BatchPacker:
         found: tuple[int, dict[int, bytes]] = boxes_of_batch(
             batch.records, batch.index, start, batch.images, self._surfaces, self.stream_pixels
         )
+        return found
+
+    def waiting(self, batch: Any, start: int) -> tuple[int, list[Waiting]]:
+        """
+        Entries for a pipe of drawables of a batch from this one on.
+
+        Also the place of the first one that must be looked at.
+        """
+        drawn = batch.records, batch.index, start, batch.images, self._surfaces, self.stream_pixels
+        found: tuple[int, list[Waiting]] = entries_of_batch(*drawn, Waiting.plain, batch.single)
         return found
 
     def _packed(

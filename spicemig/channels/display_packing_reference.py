@@ -11,6 +11,7 @@ core goes on. The layouts are explained in ``devices/drawables.py``,
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from spicemig.channels.display_images import CACHE_ME, HIGH_BITS_SET, TOP_DOWN, is_sound
@@ -20,7 +21,7 @@ from spicemig.codecs.compiled import Codec
 from spicemig.codecs.encoders import Encoding, pixels_of
 from spicemig.codecs.glz_reference import glz_encode
 from spicemig.codecs.kernels import gradual_score, lz_encode, quic_encode
-from spicemig.codecs.pixels import row_bytes
+from spicemig.codecs.pixels import PALETTE_FORMATS, row_bytes
 from spicemig.wire.drawing import Rect
 from spicemig.wire.enums import ClipType, ImageType
 from spicemig.wire.framing import frame_body
@@ -310,6 +311,51 @@ def boxes_of_batch(
     return max(start, len(index)), boxes
 
 
+def entries_of_batch(
+    records: Any,
+    index: list[int],
+    start: int,
+    images: list[Any],
+    surfaces: bytes,
+    stream_pixels: int,
+    plain: Callable[..., Any],
+    make: Callable[..., Any],
+) -> tuple[int, list[Any]]:
+    """
+    Entries for a pipe of drawables from ``start`` on, up to the first one that is for Python.
+
+    Each is made by ``plain``, see :class:`Waiting`, and has its own record and images.
+    """
+    known = {row[0]: row for row in _SURFACE.iter_unpack(surfaces)}
+    entries: list[Any] = []
+    for place in range(start, len(index)):
+        record = _Record(records, index[place])
+        if record.surface not in known:
+            continue
+        record.find_images(images)
+        if (
+            _may_be_streamed(record, stream_pixels)
+            or not _drawn_alike(record, known)
+            or any(not _is_plain(record, image) for image in record.images)
+        ):
+            return place, entries
+        size = _HEADER.unpack_from(records, index[place])[0]
+        copy = bytearray(memoryview(records)[index[place] : index[place] + size])
+        if record.relocations:
+            _RELOCATION.pack_into(copy, _HEADER.size, record.source(), 0)
+        opaque = record.effect == _OPAQUE and record.clip == ClipType.NONE
+        weight = len(record.body) + sum(len(image.data) for image in record.images)
+        entries.append(plain(make, record.surface, record.row(), weight, opaque, copy, record.images))
+    return max(start, len(index)), entries
+
+
+def _is_plain(record: _Record, image: Any) -> bool:
+    if image.surface is not None:
+        return True
+    sound = is_sound(image) and image.format not in PALETTE_FORMATS
+    return sound and record.inside(image.width, image.height)
+
+
 def _may_be_streamed(record: _Record, stream_pixels: int) -> bool:
     if not stream_pixels or not record.images or not record.simple():
         return False
@@ -370,11 +416,10 @@ def pack_entries(
             return packing.result(place)
         if not isinstance(entry, Waiting) or type(entry) is not kind or entry.pinned or entry.snapshot:
             return packing.result(place)
-        batch = entry.drawable.batch
-        record = _Record(batch.records, entry.drawable.offset).find_images(batch.images)
+        record = _Record(entry.record, 0).find_images(entry.images)
         if not record.simple() or not packing.pack(record):
             return packing.result(place)
     return packing.result(len(entries))
 
 
-__all__ = ["boxes_of_batch", "pack_batch", "pack_entries"]
+__all__ = ["boxes_of_batch", "entries_of_batch", "pack_batch", "pack_entries"]

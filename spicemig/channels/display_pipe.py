@@ -76,12 +76,14 @@ class Waiting:
     """
 
     __slots__ = (
-        "drawable",
+        "_drawable",
+        "_make",
+        "images",
         "opaque",
         "own",
         "passed_over",
         "pinned",
-        "reads",
+        "record",
         "row",
         "snapshot",
         "sound",
@@ -90,21 +92,27 @@ class Waiting:
         "weight",
     )
 
+    _make: Callable[[Any, list[Any]], Any]  # of the record and images, what to draw
+
     def __init__(self, drawable: Any, images: list[Any], *, opaque: bool, snapshot: bool = False) -> None:
-        self.drawable = drawable
-        self.surface: int = drawable.surface
-        self.opaque = opaque
+        surface: int = drawable.surface
+        reads = {image.surface for image in images if image.surface is not None}
+        if drawable.number == COPY_BITS:
+            reads.add(surface)
+        row = row_of(surface, drawable.box, reads, draws=True, covers=opaque)
+        self._begin(surface, row, len(drawable.body) + sum(len(image.data) for image in images), opaque)
+        self._drawable = drawable
+        self.images = images
+        self.record: Any = None  # its own, once it waits; relocations count the images
         self.snapshot = snapshot
-        self.pinned = False
+        self.sound = all(is_sound(image) for image in images)
+
+    def _begin(self, surface: int, row: bytes, weight: int, opaque: bool) -> None:
+        self.surface, self.row, self.weight, self.opaque = surface, row, weight, opaque
+        self.snapshot = self.pinned = False
         self.own: InDictionary | None = None  # its only image, if the client's GLZ dictionary has it
         self.stream: Any = None  # that it is a frame of; see video_stream.Frame
         self.passed_over = False  # the dictionary does not take that
-        self.reads = {image.surface for image in images if image.surface is not None}
-        if drawable.number == COPY_BITS:
-            self.reads.add(self.surface)
-        self.row = row_of(self.surface, drawable.box, self.reads, draws=True, covers=opaque)
-        self.weight = len(drawable.body) + sum(len(image.data) for image in images)
-        self.sound = all(is_sound(image) for image in images)
 
     @classmethod
     def of(cls, drawable: Any) -> Waiting:
@@ -113,10 +121,47 @@ class Waiting:
         opaque = drawable.effect == EFFECT_OPAQUE and drawable.body[_CLIP_TYPE_OFFSET] == CLIP_NONE
         return cls(drawable, images, opaque=opaque)
 
+    @classmethod
+    def plain(
+        cls,
+        make: Callable[[Any, list[Any]], Any],
+        surface: int,
+        row: bytes,
+        weight: int,
+        opaque: bool,
+        record: bytearray,
+        images: list[Any],
+    ) -> Waiting:
+        """A drawable that was looked at; ``make`` is what opens its record."""
+        waiting = cls.__new__(cls)
+        waiting._begin(surface, row, weight, opaque)
+        waiting._drawable, waiting._make = None, make
+        waiting.record, waiting.images, waiting.sound = record, images, True
+        return waiting
+
+    @property
+    def drawable(self) -> Any:
+        """What to draw."""
+        if self._drawable is None:
+            self._drawable = self._make(self.record, self.images)
+        return self._drawable
+
+    @property
+    def box(self) -> Rect:
+        """What it touches at most."""
+        return Rect(*ROW.unpack(self.row)[3:7])
+
+    @property
+    def reads(self) -> set[int]:
+        """The surfaces that it reads."""
+        _flags, count, _surface, _top, _left, _bottom, _right, *named = ROW.unpack(self.row)
+        return set(named[:count])
+
     def keep(self) -> None:
         """Have a copy of the record, so that the batch it came with is not kept alive."""
-        if not self.snapshot:
-            self.drawable = self.drawable.alone()
+        if not self.snapshot and self.record is None:
+            self._drawable = alone = self.drawable.alone()
+            self.record, self.images = alone.batch.records, alone.batch.images
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +244,7 @@ class DisplayPipe:
 
     def owe(self, waiting: Waiting) -> None:
         """Instead of drawing it, owe what it touches."""
-        self.owed.add(waiting.surface, waiting.drawable.box)
+        self.owed.add(waiting.surface, waiting.box)
 
     def pin(self, waiting: Waiting) -> None:
         """Have this one sent whatever comes: another image refers to what it brings."""

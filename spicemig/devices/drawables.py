@@ -130,15 +130,12 @@ class Drawable:
 
     def alone(self) -> Drawable:
         """The same in a batch of its own, so that it keeps no others alive."""
-        batch = Batch()
         images = self.fixups()
         size = HEADER.unpack_from(self.batch.records, self.offset)[0]
-        batch.records += memoryview(self.batch.records)[self.offset : self.offset + size]
-        for index, (pointer, image) in enumerate(images):
-            RELOCATION.pack_into(batch.records, HEADER.size + index * RELOCATION.size, pointer, index)
-            batch.images.append(image)
-        batch.index.append(0)
-        return Drawable(batch, 0)
+        record = self.batch.records[self.offset : self.offset + size]
+        for index, (pointer, _image) in enumerate(images):
+            RELOCATION.pack_into(record, HEADER.size + index * RELOCATION.size, pointer, index)
+        return Batch.single(record, [image for _pointer, image in images])
 
     def source_surfaces(self) -> list[int]:
         """The surfaces it reads through its images (a copy inside its own surface is not among them)."""
@@ -188,6 +185,14 @@ class Batch:
             self.images.append(placeholder.value)
         self.records += body
         self.index.append(offset)
+
+    @staticmethod
+    def single(record: bytearray, images: list[DeviceImage]) -> Drawable:
+        """The drawable of a record, in a batch of its own; its relocations count these images."""
+        batch = Batch()
+        batch.records, batch.images = record, images
+        batch.index.append(0)
+        return Drawable(batch, 0)
 
     @classmethod
     def of(cls, messages: Iterable[Any]) -> Batch:
