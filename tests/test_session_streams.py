@@ -82,7 +82,7 @@ class StreamingTests(SynchronousTestCase):
         self.play(5)
         self.assertNear()
         self.assertEqual(self.streams.created, 1)
-        self.hosts.run(3)
+        self.hosts.run(6)
         self.assertSame()
         self.assertEqual(self.streams.streams, {})
         self.play(10)
@@ -120,7 +120,7 @@ class StreamingTests(SynchronousTestCase):
         self.assertNear()
         self.play(10)
         self.assertEqual((self.streams.created, self.streams.streams[0].sized), (1, 10))
-        self.hosts.run(3)
+        self.hosts.run(6)
         self.assertSame()
 
     def test_surface_goes(self):
@@ -169,7 +169,7 @@ class StreamingTests(SynchronousTestCase):
         self.play(20)
         self.hosts.moved()
         self.here = self.hosts.target
-        self.hosts.run(3)
+        self.hosts.run(6)
         self.assertSame()
         self.assertEqual(self.streams.destroyed, 1)
 
@@ -257,7 +257,7 @@ class LivesTests(SynchronousTestCase):
             viewer.connections[DISPLAY].transport.resumeProducing()
         hosts.run(0.1)
         began = sum(viewer.display.streams.created for viewer in viewers)
-        hosts.run(4)
+        hosts.run(7)
         wanted = here.screen().tobytes()
         for viewer in viewers:
             self.assertIsNone(viewer.failure)

@@ -48,7 +48,7 @@ from spicemig.wire.messages import display
 
 PRIMARY = 0  # the only surface that has streams
 PAUSE_SECONDS = 0.4  # without a frame: the last one is shown as it is
-END_SECONDS = 2.0  # without a frame: the stream ends
+END_SECONDS = 5.0  # without a frame: the stream ends
 MAX_GROWTH = 2  # times the area of its first frames that a frame of another size may have
 LOOK_FRAMES = 4  # of which one is looked at, where all were natural before
 MAX_DISTURBANCES = 8  # repaints in quick succession, because others read what is streamed
