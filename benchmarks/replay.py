@@ -82,7 +82,7 @@ def _runs_of(
 
 def in_process(trace: traces.Ready, mode: str, pace: str, workers: int, streaming: bool) -> Run:
     """One run of ours, in a process of its own."""
-    arguments = [str(trace.batches), mode, pace, str(workers), str(int(streaming))]
+    arguments = [str(trace.batches[pace]), mode, pace, str(workers), str(int(streaming))]
     said = subprocess.run(
         [sys.executable, __file__, "--play", *arguments],
         capture_output=True,

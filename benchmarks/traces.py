@@ -42,7 +42,7 @@ class Ready:
 
     name: str
     plain: Path
-    batches: Path  # a pickled Preloaded
+    batches: dict[str, Path]  # by pace: a pickled Preloaded
     commands: int
     pixel_bytes: int  # of the bitmaps in it
     barriers: tuple[int, ...]  # commands before which the ring was empty
@@ -67,13 +67,14 @@ def ready(name: str) -> Ready:
             shutil.copyfileobj(source, target, 1 << 20)
         part.rename(plain)
     known = READY / f"{name}.{_version()}.ready"
-    batches = known.with_suffix(".batches")
+    batches = {pace: known.with_suffix(f".{pace}") for pace in ("paced", "burst")}
     if not known.exists() or known.stat().st_mtime < plain.stat().st_mtime:
         for old in READY.glob(f"{name}.*.*"):
             old.unlink()
         print(f"reading {plain.name}", flush=True)
         found = _look(name, plain, batches)
-        batches.write_bytes(pickle.dumps(_preload(plain), protocol=5))
+        for pace, path in batches.items():
+            path.write_bytes(pickle.dumps(_preload(plain, pauses=pace == "paced"), protocol=5))
         known.write_bytes(pickle.dumps(found))
     described: Ready = pickle.loads(known.read_bytes())
     return described
@@ -86,15 +87,15 @@ def load(batches: Path) -> Preloaded:
     return loaded
 
 
-def _preload(plain: Path) -> Preloaded:
+def _preload(plain: Path, *, pauses: bool) -> Preloaded:
     reader = TraceReader(plain)
     try:
-        return Preloaded(reader)
+        return Preloaded(reader, pauses=pauses)
     finally:
         reader.close()
 
 
-def _look(name: str, plain: Path, batches: Path) -> Ready:
+def _look(name: str, plain: Path, batches: dict[str, Path]) -> Ready:
     commands = pixel_bytes = 0
     barriers: list[int] = []
     for record in _records(plain):

@@ -35,7 +35,7 @@ COLUMNS = (
 def ours(trace: traces.Ready, mode: str, workers: int) -> dict[str, Any]:
     """One run over TCP."""
     _replaybench, sink = peer.build()
-    with served("trace", str(trace.batches), mode=mode, workers=workers) as host:
+    with served("trace", str(trace.batches["burst"]), mode=mode, workers=workers) as host:
         command = [str(sink), str(host.told("port"))]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -90,7 +90,7 @@ def _encode(
     reader: TraceReader, device: QXLDevice, until: int | None, how: Encode
 ) -> tuple[dict[str, Any], str]:
     """Play everything to a client, from memory; the report, and what went wrong."""
-    trace = Preloaded(reader, until)
+    trace = Preloaded(reader, until, pauses=how.pace == "paced")
     return send(trace, device, how), trace.trouble
 
 

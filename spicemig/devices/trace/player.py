@@ -31,7 +31,7 @@ from spicemig.wire.enums import BitmapFormat
 from spicemig.wire.messages.display import DrawCopy, Head, MonitorsConfig
 
 BATCH_COMMANDS = 128
-BATCH_BYTES = 1 << 20  # of image data
+BATCH_BYTES = 1 << 20  # of image data; more is given at once only by who says so
 
 _NAMES: dict[type, str] = {
     CreateSurface: "surface_create",
@@ -57,8 +57,9 @@ class Player:
 
     _log = Logger()
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: Any, batch_bytes: int = BATCH_BYTES) -> None:
         self.device = device
+        self.batch_bytes = batch_bytes
         self.by_type: Counter[str] = Counter()
         self.not_drawn: Counter[str] = Counter()
         self._batch = Batch()
@@ -111,7 +112,7 @@ class Player:
             self.not_drawn[f"{draw.name} with impossible values"] += 1
             self._log.warn("a command has no message: {error}", error=error)
             return
-        if len(self._batch) >= BATCH_COMMANDS or self._batch_bytes >= BATCH_BYTES:
+        if len(self._batch) >= BATCH_COMMANDS or self._batch_bytes >= self.batch_bytes:
             self.flush()
 
     def _call(self, call: DeviceCall) -> None:

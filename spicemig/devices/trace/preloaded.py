@@ -13,23 +13,25 @@ from spicemig.devices.trace.player import Player
 from spicemig.devices.trace.reader import TraceReader
 from spicemig.devices.trace.source import TraceError
 
-LARGE_RECORD_BYTES = 64 * 1024  # of a trace: the command is the last one of its batch
+LARGE_RECORD_BYTES = 64 * 1024  # of a trace; with pauses, such a command is the last one of its batch
+BURST_BATCH_BYTES = 64 << 20  # of image data; without pauses only the number of commands ends a batch
 
 
 class Preloaded:
     """
     The calls of a device that a trace amounts to, with drawings in batches as guests give them.
 
-    A batch ends behind every command whose record is large. ``trouble`` says where
+    With ``pauses`` a batch ends behind every command whose record is large; without,
+    it is as large as can be, as a guest's is that does not wait. ``trouble`` says where
     and why the trace could not be read any further, "" if it could. Playing it uses
     it up, so that what was played can be given back.
     """
 
-    def __init__(self, reader: TraceReader, until: int | None = None) -> None:
+    def __init__(self, reader: TraceReader, until: int | None = None, *, pauses: bool = True) -> None:
         self._calls: deque[tuple[str, tuple[Any, ...]]] = deque()
         self._surfaces: dict[int, Surface] = {}
         self.trouble = ""
-        player = Player(self)
+        player = Player(self) if pauses else Player(self, BURST_BATCH_BYTES)
         self.by_type, self.not_drawn = player.by_type, player.not_drawn
         try:
             while until is None or reader.commands < until:
@@ -38,7 +40,7 @@ class Preloaded:
                 if record is None:
                     break
                 player.play(record)
-                if reader.offset - offset >= LARGE_RECORD_BYTES:
+                if pauses and reader.offset - offset >= LARGE_RECORD_BYTES:
                     player.flush()
         except TraceError as error:
             self.trouble = str(error)
