@@ -29,7 +29,8 @@ class BandwidthTests(SynchronousTestCase):
         line = Bandwidth()
         seen = []
         for rate in (12, 9, 12, 14, 16, 12, 11):
-            line.transferred(rate * MEGABIT // 8, 1.0, probe=True)
+            for _probe in range(bandwidth.MOST_DOUBTS):
+                line.transferred(rate * MEGABIT // 8, 1.0, probe=True)
             seen.append(line.slow)
         self.assertEqual(seen, [False, True, True, True, False, False, False])
 
@@ -40,10 +41,11 @@ class BandwidthTests(SynchronousTestCase):
         for _second in range(10):
             line.transferred(100_000, 1.0)
         self.assertEqual((line.questionable, line.slow), (True, False))
-        line.transferred(16_384, 0.16, probe=True)
-        self.assertTrue(line.slow)
-        line.transferred(16_384, 0.001, probe=True)
-        self.assertFalse(line.slow)
+        for seconds, before, after in ((0.16, False, True), (0.001, True, False)):
+            line.transferred(16_384, seconds, probe=True)
+            self.assertEqual(line.slow, before)
+            line.transferred(16_384, seconds, probe=True)
+            self.assertEqual(line.slow, after)
 
     def test_settles(self):
         """A line that has changed is known to have within seconds, and a lump changes little."""

@@ -33,6 +33,7 @@ MAX_COUNTED_SECONDS = 0.5  # of a round trip, for the window: what is longer is 
 # how much a beginning main channel sends to find out; the second if the line has so many bits per second
 PROBE_BYTES = (16 * 1024, 250 * 1024)
 PROBE_FROM = 5 * 1024 * 1024
+MOST_DOUBTS = 2  # probes that must contradict what is known
 
 
 QUEUE_SECONDS = 0.2  # of the line that may wait on the way, so that it never runs dry
@@ -61,7 +62,8 @@ class Bandwidth:
         self.bits_per_second: int | None = None
         self.slow = False
         self.window = FIRST_WINDOW_BYTES
-        self._probed_slow = False
+        self._probed_slow: bool | None = None
+        self._doubts = 0  # probes since that said the contrary, one after the other
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
 
     @property
@@ -110,9 +112,15 @@ class Bandwidth:
             weight = min(1.0, seconds / SETTLING_SECONDS)
             self.bits_per_second = max(1, int(known + (rate - known) * weight))
         if probe and saturated:
-            self._probed_slow = rate < self._slow_below
-        self.slow = self.questionable and self._probed_slow
+            self._probed(rate < self._slow_below)
+        self.slow = self.questionable and bool(self._probed_slow)
         self._renew()
+
+    def _probed(self, slow: bool) -> None:
+        """What a probe says; one may have been heard late, but there is nothing better than the first."""
+        self._doubts = 0 if slow == self._probed_slow else self._doubts + 1
+        if self._probed_slow is None or self._doubts == MOST_DOUBTS:
+            self._probed_slow, self._doubts = slow, 0
 
     def bytes_within(self, seconds: float) -> int | None:
         """How much the line carries within a time; None if that is not known yet."""

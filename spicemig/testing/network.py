@@ -9,7 +9,8 @@ closed side still delivers what it had written), and can be cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -21,6 +22,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+ROUNDING_SECONDS = 1e-9  # of sums of times
+SEGMENT_BYTES = 1448  # carried at a time where a line is slow
 HIGH_WATER_BYTES = 65536  # unread bytes at which a producer is paused
 
 
@@ -37,7 +40,7 @@ class MemoryTransport:
         self.connected = True
         self.disconnecting = False
         self.reading = True
-        self._under_way: list[bytes] = []  # written by the other end, not delivered yet
+        self._under_way: deque[tuple[float, bytes]] = deque()  # when it arrives, and what
         self._other_closed: Failure | None = None
         self._producer: Any = None
         self._producer_paused = False
@@ -47,8 +50,9 @@ class MemoryTransport:
     def write(self, data: bytes) -> None:
         """Send bytes to the other end."""
         if self.connected and not self.disconnecting and data:
-            self.other._under_way.append(bytes(data))
-            self.network.schedule(self.other)
+            for at, piece in self.network.carry(self.here.host, bytes(data)):
+                self.other._under_way.append((at, piece))
+                self.network.schedule(self.other, at)
             self._press()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
@@ -112,18 +116,20 @@ class MemoryTransport:
         """Hand over what has arrived."""
         if self.connected and self.reading and self._under_way and self.network.watcher is not None:
             self.network.watcher(self)
-        if self.connected and self.reading and self._under_way:
-            data = b"".join(self._under_way)
-            self._under_way.clear()
+        now = self.network.clock.seconds() + ROUNDING_SECONDS
+        if self.connected and self.reading and self._under_way and self._under_way[0][0] <= now:
+            data = b""
+            while self._under_way and self._under_way[0][0] <= now:
+                data += self._under_way.popleft()[1]
             self.other._press()
             self.protocol.dataReceived(data)
-        if self.connected and self._other_closed is not None and (self.reading or not self._under_way):
+        if self.connected and self._other_closed is not None and not self._under_way:
             self.connected = False
             self.protocol.connectionLost(self._other_closed)
 
     def _press(self) -> None:
         """Pause or resume the producer by what the other end has not read."""
-        full = sum(map(len, self.other._under_way)) >= HIGH_WATER_BYTES
+        full = sum(len(data) for _at, data in self.other._under_way) >= HIGH_WATER_BYTES
         if self._producer is not None and full != self._producer_paused:
             self._producer_paused = full
             (self._producer.pauseProducing if full else self._producer.resumeProducing)()
@@ -140,13 +146,18 @@ class MemoryNetwork:
     """
     Hosts that can be reached by name and port, and the connections between them.
 
-    ``latency_seconds`` is the time from one end to the other. Call it with an
+    ``latency_seconds`` is the time from one end to the other; all that a host says
+    shares its ``bytes_per_second``, if these are given. Call it with an
     :class:`spicemig.client.hosts.Address` for an endpoint.
     """
 
-    def __init__(self, clock: Clock, latency_seconds: float = 0.0) -> None:
+    def __init__(
+        self, clock: Clock, latency_seconds: float = 0.0, bytes_per_second: float | None = None
+    ) -> None:
         self.clock = clock
         self.latency_seconds = latency_seconds
+        self.bytes_per_second = bytes_per_second
+        self._free_at: dict[str, float] = {}  # when a host's line has carried all it was given
         self.unreachable: set[str] = set()
         self.watcher: Callable[[MemoryTransport], None] | None = None  # told before something is delivered
         self._listening: dict[tuple[str, int], Factory] = {}
@@ -176,9 +187,22 @@ class MemoryNetwork:
         for end in self.connections(host):
             end.abortConnection()
 
-    def schedule(self, end: MemoryTransport) -> None:
-        """Let an end look for what arrived, after the latency."""
-        self.clock.callLater(self.latency_seconds, end.deliver)
+    def carry(self, host: str, data: bytes) -> Iterator[tuple[float, bytes]]:
+        """When what a host says arrives, piece by piece."""
+        now = self.clock.seconds()
+        if self.bytes_per_second is None:
+            yield now + self.latency_seconds, data
+            return
+        for start in range(0, len(data), SEGMENT_BYTES):
+            piece = data[start : start + SEGMENT_BYTES]
+            begins = max(now, self._free_at.get(host, 0.0))
+            self._free_at[host] = begins + len(piece) / self.bytes_per_second
+            yield self._free_at[host] + self.latency_seconds, piece
+
+    def schedule(self, end: MemoryTransport, at: float | None = None) -> None:
+        """Let an end look for what arrived: at a time, or after the latency."""
+        now = self.clock.seconds()
+        self.clock.callLater(self.latency_seconds if at is None else at - now, end.deliver)
 
     def settle(self, seconds: float = 0.0, step: float = 0.001) -> None:
         """Let time pass, and then let everything arrive that is under way."""
