@@ -73,9 +73,11 @@ class DisplayLine:
 
     @property
     def wide(self) -> bool:
-        """Whether it is known that it is not felt."""
-        bandwidth = self.bandwidth
-        return bandwidth is None or bandwidth.bits_per_second is not None and not bandwidth.narrow
+        """Whether it is known that it is not felt, or nobody measures it."""
+        if self.flow is None:
+            return True
+        bandwidth = self.flow.bandwidth
+        return bandwidth.bits_per_second is not None and not bandwidth.narrow
 
     def became_narrow(self) -> bool:
         """Whether it is so since this was asked for the last time."""
