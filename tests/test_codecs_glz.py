@@ -460,6 +460,21 @@ class HostileTests(SynchronousTestCase):
                 header = HEADER.pack(MAGIC, VERSION, type, 9, 1, stride, 1, 1)
                 self.assertRaises(ImageError, window.decode, header + tokens)
 
+    def test_beyond_another_image(self):
+        """A reference that would just fill the image, but goes on behind the end of an earlier one."""
+        for type, more in ((LzType.PLT8, 0), (LzType.RGB16, 1), (LzType.RGB24, 2), (LzType.RGB32, 2)):
+            for width, fine in ((9, True), (8, False), (2, False)):
+                window = GlzDecoderWindow()
+                stride = row_bytes(FORMATS[type], width)
+                first = Pixels(width, 1, FORMATS[type], stride, bytes(stride))
+                window.decode(stream_of(GlzWindow(9), first))
+                header = HEADER.pack(MAGIC, VERSION, type, 9, 1, row_bytes(FORMATS[type], 9), 1, 1)
+                stream = header + bytes([0xE0, more, 0, 1])
+                if fine:
+                    self.assertEqual(window.decode(stream).width, 9)
+                else:
+                    self.assertRaises(ImageError, window.decode, stream)
+
     def test_mutations(self):
         """Random changes give pixels or an error."""
         for _case in range(3000):
