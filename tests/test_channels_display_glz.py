@@ -62,6 +62,7 @@ def ready(mode="glz", dictionary=None, pixmaps=None, channel_id=0):
         caps=CAPS,
         channel_id=channel_id,
     )
+    core.packer.budget_bytes = 0  # what is not small is for threads
     peer = Peer(core)
     core.start(0.0)
     peer.say(INIT, base.AckSync(1))

@@ -55,6 +55,10 @@ class Transport(StringTransport):
         self.writes += 1
         super().write(data)
 
+    def writeSequence(self, data):
+        self.writes += 1
+        super().writeSequence(data)
+
     def abortConnection(self):
         self.aborted = True
 

@@ -71,9 +71,8 @@ class BatchPacker:
         self._sent = sent
         self._surfaces = b""
         self._own: InDictionary | None = None  # the last one of a call
-        self.stream_pixels = (
-            0  # images of as many on the primary surface may belong to a stream; 0: none does
-        )
+        self.budget_bytes = BUDGET_BYTES
+        self.stream_pixels = 0  # images of so many on the primary surface may be of a stream; 0: none is
 
     def tell_surfaces(self, surfaces: Iterable[Any]) -> None:
         """These are the surfaces that the client has."""
@@ -140,7 +139,7 @@ class BatchPacker:
             dictionary.window_for(self._channel_id) if not self._line.zlib_glz else None,
         )
         try:
-            packed = Packed(*kernel(*drawn, client, serial, *room, BUDGET_BYTES, self._sent))
+            packed = Packed(*kernel(*drawn, client, serial, *room, self.budget_bytes, self._sent))
         except BaseException:
             dictionary.end()  # it may have what will not be sent
             raise

@@ -193,7 +193,8 @@ class ChannelProtocol(Protocol):
             return
         if not self.core.transport_paused:
             while not self.core.transport_paused and (data := self.core.data_to_send()):
-                self.transport.write(b"".join(data))  # transports take no other buffers
+                # transports join them again, and take no other buffers
+                self.transport.writeSequence([each if type(each) is bytes else bytes(each) for each in data])
         elif self.core.choked:
             self.log.info(
                 "{channel} channel of {peer} closed: it does not read",

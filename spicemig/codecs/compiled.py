@@ -25,7 +25,7 @@ FORMATS = max(BitmapFormat) + 1
 
 KIBIBYTE = 1024
 # of pixels in an image that is encoded where it is packed: it takes less than a millisecond
-LZ_BYTES, LZ4_BYTES, QUIC_BYTES, GLZ_BYTES = 512 * KIBIBYTE, 512 * KIBIBYTE, 64 * KIBIBYTE, 31 * KIBIBYTE
+LZ_BYTES, LZ4_BYTES, QUIC_BYTES, GLZ_BYTES = 512 * KIBIBYTE, 256 * KIBIBYTE, 128 * KIBIBYTE, 128 * KIBIBYTE
 
 
 class Codec(IntEnum):
