@@ -387,7 +387,6 @@ class ChannelsTests(SynchronousTestCase):
         job.run()
         second.core.encoded(job)
         self.assertEqual(second.sent(), [])
-        self.assertTrue(second.core.waits_for_others)
         self.assertFalse(second.core.flush_all())
         first.core.stage = speaking
         self.assertEqual(len(first.sent()), 1)

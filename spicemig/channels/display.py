@@ -221,12 +221,6 @@ class DisplayCore(ChannelCore):
         """Whether drawings need no look before they are sent: the line is wide, and nothing is lossy."""
         return self.line.wide and not (self.images.lossy or self.line.lossy)
 
-    @property
-    def waits_for_others(self) -> bool:
-        """Whether an image must be sent by another display channel of this client first."""
-        entry = self.pipe.entries[0] if self.pipe.entries else None
-        return isinstance(entry, Waiting) and entry.own is not None
-
     def surface_created(self, surface: Any, primary: bool = False) -> None:
         """The client gets this surface, all black, unless it is of a kind that the client does not know."""
         if surface.id in self._surfaces:

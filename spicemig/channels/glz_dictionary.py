@@ -178,9 +178,18 @@ class GlzDictionary:
         self.pixels_ever += pixels
         self._sent[channel_id] = serial
 
+    @property
+    def progress(self) -> tuple[int, bool]:
+        """Changes whenever an image was sent or a thread came to its end: others may go on then."""
+        first = self._first_unsent()
+        return self.next_id if first is None else first, self.busy
+
     def turn_of(self, image: InDictionary) -> bool:
         """Whether an image is the next to be sent, by any channel."""
-        return next(iter(self._unsent), None) == image.image_id
+        return self._first_unsent() == image.image_id
+
+    def _first_unsent(self) -> int | None:
+        return next(iter(list(self._unsent)), None)  # of a copy: a thread may add to it
 
     def sent(self, image: InDictionary, channel_id: int, serial: int) -> None:
         """A message with this image went out."""
@@ -203,7 +212,7 @@ class GlzDictionary:
 
     def channel_gone(self, channel_id: int, last: bool) -> None:
         """A display channel is gone; ``last``: the client has no other one."""
-        if last or channel_id in self._unsent.values():
+        if last or channel_id in list(self._unsent.values()):
             self.end()
 
     # moving

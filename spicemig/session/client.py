@@ -161,6 +161,21 @@ class ClientSession:
 
     def flush(self, core: Any) -> None:
         """Write what a core has to say, and have encoded what it needs encoded."""
+        self._flush_one(core)
+        if core.channel == "display" and len(self._live_displays) > 1:
+            self._flush_others(core)
+
+    def _flush_others(self, core: Any) -> None:
+        """A display channel went on: those whose images come behind its images may, too."""
+        others = [core]
+        progress = None
+        while progress != self.glz_dictionary.progress:
+            progress = self.glz_dictionary.progress
+            others = [other for other in self._displays() if other not in others and not other.idle]
+            for other in others:
+                self._flush_one(other)
+
+    def _flush_one(self, core: Any) -> None:
         if core.channel == "display":
             self._tell_time(core)
             while owed := core.take_owed():
@@ -180,13 +195,6 @@ class ClientSession:
     def _encoded(self, result: Any, core: Any, job: Any) -> None:
         core.encoded(job, result)
         self.flush(core)
-        self._flush_others(core)
-
-    def _flush_others(self, core: Any) -> None:
-        """A display channel went on: another one may have waited for that."""
-        for other in self._displays():
-            if other is not core and other.waits_for_others:
-                self.flush(other)
 
     def _encoding_failed(self, failure: Any, core: Any) -> None:
         self.log.failure("client {client}: an image could not be encoded", failure, client=self.address)

@@ -10,8 +10,8 @@ from twisted.internet.defer import ensureDeferred
 
 from spicemig.codecs.glz import GlzDecoderWindow
 from spicemig.codecs.pixels import ImageError
-from spicemig.wire.enums import ImageType
-from tests.peers.harness import PeersTestCase
+from spicemig.wire.enums import BitmapFormat, ImageType
+from tests.peers.harness import PeersTestCase, eventually
 from tests.peers.studio import Studio, first_difference
 from tests.peers.test_codecs import FORMATS, SIZES, contents, drawing
 
@@ -101,3 +101,29 @@ class ImageTests(PeersTestCase):
                         told = first_difference(studio.ours(), await studio.theirs(self.directory))
                         self.fail(f"{format} {width}x{height}: {told}")
         self.assertEqual(studio.core.glz_dictionary.next_id, drawn)
+
+
+class ChannelsTests(PeersTestCase):
+    """Two display channels that show the same and share one dictionary."""
+
+    async def test_two(self) -> None:
+        """spice-gtk follows, whichever channel brings an image that the other one's images refer to."""
+        studio = Studio("glz", 160, 120)
+        self.addCleanup(lambda: ensureDeferred(studio.close()))
+        studio.sessions.channel_set = (*studio.sessions.channel_set, ("display", 1))
+        await studio.open(await self.gtk())
+        [client] = studio.sessions.clients.values()
+        await eventually(lambda: len(client._live_displays) == 2, what="both display channels are served")
+        for number in range(40):
+            large = number % 3 == 0
+            width, height = (160, 120) if large else (40, 30)
+            [data, *_others] = contents(random.Random(number % 7), BitmapFormat.BIT32, width, height)
+            studio.draw(drawing(BitmapFormat.BIT32, width, height, data, True))
+            if number % 5 == 0 and not await studio.equal():
+                self.fail(first_difference(studio.ours(), await studio.theirs(self.directory)))
+        self.assertTrue(await studio.equal())
+        sent = [core.images.sent[ImageType.GLZ_RGB] for core in client.channels("display")]
+        self.assertGreater(min(sent), 20)
+        await eventually(lambda: all(core.idle for core in client.channels("display")))
+        for core in client.channels("display"):
+            self.assertEqual(core.common.unacknowledged // core.common.ack_window, 0)
