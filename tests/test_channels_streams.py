@@ -421,8 +421,17 @@ class WaitingTests(StreamCase):
         self.assertEqual(keys[3:], [False, True])
         self.assertEqual(stream.dropped, 1)
 
+    def test_small(self):
+        """A small one is encoded when its turn comes, without a thread."""
+        self.started()
+        self.time(FRAME)
+        self.core.drawables(Batch.of([self.frame()]))
+        self.assertEqual(self.core.jobs(), [])
+        self.assertEqual(self.kinds(self.peer.sent()), [display.StreamData])
+
     def test_one_job_each(self):
-        """Frames of a stream are encoded one after the other."""
+        """Frames of a stream are encoded one after the other, in threads."""
+        self.patch(video, "SMALL_PIXELS", 0)
         self.started()
         self.time(FRAME)
         self.core.drawables(Batch.of([self.frame()]))

@@ -473,7 +473,7 @@ class DisplayCore(ChannelCore):
         if isinstance(entry, Command):
             return True
         if isinstance(entry, Frame) and entry.stream is not None:
-            return entry.done or at_once
+            return self.streams.ready(entry) or at_once
         lossy = self._may_be_lossy(entry.drawable)
         return self.encoders.ready(entry, self.compression, lossy, at_once=at_once)
 

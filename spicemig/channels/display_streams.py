@@ -266,7 +266,13 @@ class DisplayStreams:
         for entry in self.pipe.entries[:LOOKAHEAD]:
             if isinstance(entry, Frame) and entry.stream is not None:
                 first.setdefault(entry.stream, entry)
-        return [FrameJob(frame) for frame in first.values() if self._start(frame)]
+        return [FrameJob(frame) for frame in first.values() if not frame.quick and self._start(frame)]
+
+    def ready(self, frame: Frame) -> bool:
+        """Whether a frame, whose turn it is, can be sent; one that is quickly encoded is so for that."""
+        if frame.quick and self._start(frame):
+            frame.run()
+        return frame.done
 
     def _start(self, frame: Frame) -> bool:
         stream = frame.stream

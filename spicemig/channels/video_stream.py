@@ -18,6 +18,7 @@ from spicemig.codecs import video
 from spicemig.codecs.encoders import pixels_of
 from spicemig.codecs.pixels import ImageError
 from spicemig.wire.drawing import Rect
+from spicemig.wire.enums import VideoCodec
 
 MAX_SCORE = 12  # natural frames more than others that count
 
@@ -92,6 +93,12 @@ class Frame(Waiting):
     data: bytes | None  # None when done: left out, or the encoder failed
     trouble: str  # why the encoder failed
     went: bool
+
+    @property
+    def quick(self) -> bool:
+        """Whether encoding it takes less than to have a thread do it is worth."""
+        stream = self.stream
+        return stream is not None and stream.codec == VideoCodec.MJPEG and video.is_small(*self.place[4:])
 
     def begin(self, stream: Stream, place: Place, region: list[Rect], message: Any, drawn_mm: int) -> None:
         """Say which stream it belongs to."""

@@ -34,6 +34,7 @@ ROOM = 0.9  # of the bytes that a frame may have: with less a better quality is 
 
 REOPEN_CHANGE = 0.25  # of the bit rate; an encoder that cannot change it begins anew with a key frame
 KEY_FRAME_SECONDS = 20  # between key frames that nobody asked for
+SMALL_PIXELS = 128 * 1024
 MAX_FRAME_PIXELS = 8192 * 8192
 MILLISECONDS = Fraction(1, 1000)
 
@@ -182,9 +183,14 @@ class MjpegEncoder:
             self._quality += 1
 
 
+def is_small(width: int, height: int) -> bool:
+    """Whether an MJPEG frame of this size is made within half a millisecond."""
+    return width * height <= SMALL_PIXELS
+
+
 def jpeg_file(image: Image.Image, quality: int) -> bytes:
     """A baseline JPEG file."""
-    if not hasattr(os, "memfd_create"):
+    if is_small(*image.size) or not hasattr(os, "memfd_create"):
         out = io.BytesIO()
         image.save(out, "JPEG", quality=quality)
         return out.getvalue()
