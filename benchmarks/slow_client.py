@@ -104,7 +104,7 @@ class Watch:
     def exact(self) -> bool:
         """Whether it is exact."""
         core = self.core
-        busy = core.pending_bytes or core.line.lossy or core.streams.active
+        busy = core.pending_bytes or core.line.lossy or core.streams.blurred
         return bool(core.idle and core.line.quiet and not busy)
 
 

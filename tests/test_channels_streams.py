@@ -265,6 +265,7 @@ class CourseTests(StreamCase):
     def test_stands_still(self):
         """After a moment without a frame the last picture is owed; after a longer one the stream ends."""
         self.started()
+        self.assertTrue(self.streams.blurred)
         self.assertEqual(self.streams.next_deadline(), self.now + PAUSE_SECONDS)
         sent, owed = self.wait(PAUSE_SECONDS)
         self.assertEqual((sent, owed), ([], {0: [Rect(10, 10, 130, 170)]}))

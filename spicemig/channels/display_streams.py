@@ -111,6 +111,11 @@ class DisplayStreams:
         return bool(self._streams)
 
     @property
+    def blurred(self) -> bool:
+        """Whether the client shows anything of a stream that is not as it was drawn."""
+        return any(stream.visible for stream in self._streams.values())
+
+    @property
     def watching(self) -> bool:
         """Whether a drawable may turn out to be a frame."""
         return self.codec is not None or bool(self._streams)
