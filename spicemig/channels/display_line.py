@@ -26,7 +26,8 @@ WAITING_PIECES = 2  # that may wait as drawings on a narrow line
 PIXEL_BYTES = 4
 MIN_PIECE_PIXELS, MAX_PIECE_PIXELS = 4096, 128 * 1024
 USUAL_PIXEL_BYTES, USUAL_EXACT_PIXEL_BYTES = 0.5, 1.5  # on the line, before anything was painted
-MIN_PIXEL_BYTES = 0.2  # counted for one that took less: the next ones may be other ones
+# counted for one that took less: the next ones may be other ones, photographs among them
+MIN_PIXEL_BYTES, MIN_EXACT_PIXEL_BYTES = 0.2, 0.5
 
 _LOSSY_FORMATS = frozenset((SurfaceFormat.XRGB32, SurfaceFormat.ARGB32))
 
@@ -127,4 +128,5 @@ class DisplayLine:
         self.lossy.painted(drawable.surface, drawable.box, lossy=packed.lossy)
         taken = sum(map(len, packed.parts)) / (drawable.image.width * drawable.image.height)
         known = self._pixel_bytes[drawable.exact]
-        self._pixel_bytes[drawable.exact] = max(taken, MIN_PIXEL_BYTES, (taken + known) / 2)
+        least = MIN_PIXEL_BYTES if self.jpeg and not drawable.exact else MIN_EXACT_PIXEL_BYTES
+        self._pixel_bytes[drawable.exact] = max(taken, least, (taken + known) / 2)
