@@ -285,8 +285,8 @@ class DisplayStreams:
             return False
         frame.started = True
         bandwidth = self._line.bandwidth
-        if bandwidth is not None and bandwidth.slow and bandwidth.bits_per_second is not None:
-            stream.rate.limit(bandwidth.bits_per_second / len(self._streams))
+        if bandwidth is not None and (bandwidth.slow or bandwidth.narrow):
+            stream.rate.limit((bandwidth.bits_per_second or 0) / len(self._streams))
         if not stream.rate.due(self.now):
             frame.done = True
             return False

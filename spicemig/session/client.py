@@ -462,6 +462,8 @@ class ClientSession:
                 self._restore_images(bytes(carried.shared))
             elif core.channel == "main":
                 self.bandwidth.restore_from(bytes(carried.shared))
+            if core.channel == "display":
+                self._tell_time(core)
             core.restore(bytes(carried.core))
             self.restored.add(key)
             if core.channel == "display":
