@@ -854,8 +854,9 @@ static int covered_case(void)
     if (rows == NULL || found == NULL)
         abort();
     for (size_t index = 0; index < count; index++) {
-        row = (struct spicemig_row){.flags = (uint8_t)roll(8), .reads_count = (uint8_t)roll(6),
-                                    .surface = roll(3), .bottom = (int)roll(9), .right = (int)roll(9)};
+        row = (struct spicemig_row){.flags = (uint8_t)roll(16), .reads_count = (uint8_t)roll(6),
+                                    .surface = roll(3), .bottom = (int)roll(9), .right = (int)roll(9),
+                                    .from_top = (int)roll(12) - 2, .from_left = (int)roll(12) - 2};
         for (unsigned which = 0; which < SPICEMIG_ROW_READS; which++)
             row.reads[which] = roll(5);
         memcpy(rows + index * sizeof row, &row, sizeof row);

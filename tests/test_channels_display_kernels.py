@@ -25,7 +25,10 @@ class CoveredTests(TwinCase):
             top=top, left=left, bottom=top + self.dice.randrange(6), right=left + self.dice.randrange(6)
         )
         reads = set(self.dice.choices(range(7), k=self.dice.choice([0, 0, 0, 0, 1, 1, 6])))
-        return row_of(self.dice.randrange(3), box, reads, draws=kind < 0.9, covers=self.dice.random() < 0.5)
+        surface, covers, moved = self.dice.randrange(3), self.dice.random() < 0.5, None
+        if self.dice.random() < 0.3:
+            moved, reads = (self.dice.randrange(-2, 12), self.dice.randrange(-2, 12)), {surface}
+        return row_of(surface, box, reads, draws=kind < 0.9, covers=covers, moved=moved)
 
     def test_alike(self):
         """The same rows, in the same order."""
@@ -54,6 +57,17 @@ class CoveredTests(TwinCase):
         self.assertEqual(covered(rows, cover, False), [])
         self.assertEqual(covered(rows[: ROW.size], cover, False), [0])
         self.assertEqual(rows[0] & DRAWS, DRAWS)
+
+    def test_moves(self):
+        """What is moved elsewhere on the surface keeps only what it takes along."""
+        [hidden, cover] = (row_of(0, Rect(0, 0, 4, 4), (), draws=True, covers=True) for _ in range(2))
+        place = Rect(8, 0, 12, 4)
+        for moved, found in (((20, 0), [0]), ((4, 0), [0]), ((3, 0), []), ((0, 4), [0]), ((-4, -4), [0])):
+            mover = row_of(0, place, {0}, draws=True, covers=True, moved=moved)
+            self.assertEqual(covered(hidden + mover, cover, False), found)
+            self.assertEqual(covered(hidden + mover, cover, True), [1, 0])
+        unknown = row_of(0, place, {0}, draws=True, covers=True)
+        self.assertEqual(covered(hidden + unknown, cover, False), [])
 
 
 class BoxTests(TwinCase):

@@ -9,6 +9,7 @@
 #define BASE_BYTES 21 /* of a body: surface id, box, type of clip */
 #define PLACE_OFFSET 8 /* of surface id and box in a record */
 #define RECT_BYTES 16
+#define POINT_BYTES 8 /* x and y */
 #define POINTER_BYTES 4
 #define CLIP_RECTS 1
 
@@ -31,6 +32,16 @@ static int reads(const struct spicemig_row *row, uint32_t surface)
     return 0;
 }
 
+/* Whether it moves a part of its surface that lies outside of a box on it. */
+static int reads_elsewhere(const struct spicemig_row *row, const struct spicemig_row *box)
+{
+    const int64_t bottom = (int64_t)row->from_top + row->bottom - row->top;
+    const int64_t right = (int64_t)row->from_left + row->right - row->left;
+
+    return (row->flags & SPICEMIG_ROW_MOVES) && (bottom <= box->top || row->from_top >= box->bottom ||
+                                                 right <= box->left || row->from_left >= box->right);
+}
+
 size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig_row *cover, int whole,
                         uint32_t *found)
 {
@@ -44,7 +55,7 @@ size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig
             continue;
         const int hidden = own && (row.flags & SPICEMIG_ROW_DRAWS) && (whole || is_inside(&row, cover));
         /* one that reads its own surface, but is covered, keeps nothing: nobody sees what it reads */
-        if (!hidden && reads(&row, cover->surface))
+        if (!hidden && reads(&row, cover->surface) && (whole || !reads_elsewhere(&row, cover)))
             break;
         if (hidden)
             found[some++] = (uint32_t)index;
@@ -110,8 +121,15 @@ void spicemig_drawable_row(const struct spicemig_drawable *drawable, struct spic
     row->left = drawable->left;
     row->bottom = drawable->bottom;
     row->right = drawable->right;
-    if (drawable->number == SPICEMIG_COPY_BITS)
+    if (drawable->number == SPICEMIG_COPY_BITS) {
         spicemig_row_reads(row, drawable->surface);
+        if (!drawable->clipped && drawable->relocations == 0 &&
+            drawable->body_bytes >= BASE_BYTES + POINT_BYTES) {
+            row->flags |= SPICEMIG_ROW_MOVES;
+            row->from_left = spicemig_i32_at(drawable->body + BASE_BYTES);
+            row->from_top = spicemig_i32_at(drawable->body + BASE_BYTES + 4);
+        }
+    }
 }
 
 void spicemig_row_reads(struct spicemig_row *row, uint32_t surface)

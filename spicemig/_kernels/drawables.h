@@ -12,7 +12,8 @@
 enum spicemig_row_flags {
     SPICEMIG_ROW_DRAWS = 1,    /* a drawable that may be dropped; without it, nothing is looked at */
     SPICEMIG_ROW_COVERS = 2,   /* nothing of what was in its box is left */
-    SPICEMIG_ROW_READS_ANY = 4 /* more surfaces than can be named */
+    SPICEMIG_ROW_READS_ANY = 4, /* more surfaces than can be named */
+    SPICEMIG_ROW_MOVES = 8 /* all that it reads is a part of its own surface, as large as its box */
 };
 
 /*
@@ -24,12 +25,13 @@ struct spicemig_row {
     uint32_t surface;
     int32_t top, left, bottom, right;
     uint32_t reads[SPICEMIG_ROW_READS];
+    int32_t from_top, from_left; /* where the part that it moves is */
 };
 
 /*
  * Write the places, last one first, of the rows that a later drawable makes
  * pointless; found has room for count. Only what lies in the box counts, or with
- * whole everything on the surface. Stops at what reads the surface and stays.
+ * whole everything on the surface. Stops at what reads there and stays.
  * Returns how many. Reference: channels/display_reference.py.
  */
 size_t spicemig_covered(const uint8_t *rows, size_t count, const struct spicemig_row *cover, int whole,

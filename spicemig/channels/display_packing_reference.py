@@ -16,7 +16,7 @@ from typing import Any
 
 from spicemig.channels.display_images import CACHE_ME, HIGH_BITS_SET, TOP_DOWN, is_sound
 from spicemig.channels.display_pipe import Waiting
-from spicemig.channels.display_reference import COVERS, NOTHING, ROW, covered, row_of
+from spicemig.channels.display_reference import COVERS, NOTHING, ROW, covered, moved_from, row_of
 from spicemig.codecs.compiled import Codec
 from spicemig.codecs.encoders import Encoding, pixels_of
 from spicemig.codecs.glz_reference import glz_encode
@@ -86,7 +86,8 @@ class _Record:
         if self.number == COPY_BITS:
             reads.add(self.surface)
         opaque = self.effect == _OPAQUE and self.clip == ClipType.NONE
-        return row_of(self.surface, self.box, reads, draws=True, covers=opaque)
+        moved = moved_from(self.number, self.body, len(self.images))
+        return row_of(self.surface, self.box, reads, draws=True, covers=opaque, moved=moved)
 
     def source(self) -> int:
         """Where in the body the pointer to the image is of which an area is drawn."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from spicemig.channels.display_images import is_sound
 from spicemig.channels.display_kernels import covered
-from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, row_of
+from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, moved_from, row_of
 from spicemig.channels.glz_dictionary import InDictionary
 from spicemig.channels.regions import Regions
 from spicemig.wire.drawing import Rect
@@ -99,7 +99,8 @@ class Waiting:
         reads = {image.surface for image in images if image.surface is not None}
         if drawable.number == COPY_BITS:
             reads.add(surface)
-        row = row_of(surface, drawable.box, reads, draws=True, covers=opaque)
+        moved = moved_from(drawable.number, drawable.body, len(images))
+        row = row_of(surface, drawable.box, reads, draws=True, covers=opaque, moved=moved)
         self._begin(surface, row, len(drawable.body) + sum(len(image.data) for image in images), opaque)
         self._drawable = drawable
         self.images = images
