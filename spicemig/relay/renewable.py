@@ -100,9 +100,9 @@ class DisplayRelay(ChannelRelay):
             if preferred is None or preferred.image_compression in _WITH_GLZ:
                 preferred = display.PreferredCompression(ImageCompression.AUTO_LZ)
             self.tell_server(preferred)
-        for number, message in self._preferences.items():
-            if number != display.PreferredCompression.number:
-                self.tell_server(message)
+        codecs = self._preferences.get(display.PreferredVideoCodecType.number)
+        if codecs is not None and DisplayCap.PREF_VIDEO_CODEC_TYPE in caps:
+            self.tell_server(codecs)
 
 
 _WITH_GLZ = (ImageCompression.GLZ, ImageCompression.AUTO_GLZ)
