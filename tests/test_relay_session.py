@@ -30,9 +30,11 @@ class RelayCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.set_up()
 
-    def set_up(self, *, both: bool = True, ticket: bytes | None = None, **settings: Any) -> None:
+    def set_up(
+        self, *, both: bool = True, ticket: bytes | None = None, latency_seconds: float = 0.0, **settings: Any
+    ) -> None:
         """A relay with a route to the source, or to both hosts."""
-        self.hosts = hosts = TwoHosts(self.mktemp())
+        self.hosts = hosts = TwoHosts(self.mktemp(), latency_seconds=latency_seconds)
         servers = (hosts.source.address, hosts.target.address) if both else (hosts.source.address,)
         self.route = Route("*", servers)
         self.relay = Relay(
@@ -239,6 +241,56 @@ class MovedTests(RelayCase):
         """It is found by trying, too, if nobody was connected when the guest moved."""
         self.move()
         self.assert_same_picture(self.viewer())
+        self.assertEqual(self.route.candidates()[0], self.hosts.target.address)
+
+    def test_while_linking(self) -> None:
+        """A guest that moves while a client is still opening its channels takes it along."""
+        for step in range(1, 12):
+            self.set_up(latency_seconds=0.003)
+            viewer = ViewerSession(self.hosts.network, b"", self.hosts.clock)
+            connected = viewer.connect(AT_RELAY)
+            self.hosts.run(0.006 * step)
+            report = self.hosts.moved(self.owner())
+            self.assertEqual(report["outcome"], "completed", report)
+            self.hosts.wait(connected)
+            self.hosts.wait(viewer.until(lambda viewer=viewer: viewer.display.marked))
+            self.hosts.run(0.5)
+            self.assert_same_picture(viewer)
+            self.assertEqual(viewer.moves, [])
+
+    def test_target_silent(self) -> None:
+        """A target that does not say whether it takes the state is given up."""
+        self.set_up(handover_seconds=0.5)
+        self.viewer()
+        (session,) = self.relay.sessions.values()
+
+        def deafen(end: MemoryTransport) -> None:
+            if end.there.host == "target" and session.stage is Stage.LINKING:
+                end._under_way.clear()
+
+        self.hosts.network.watcher = deafen
+        self.hosts.migrate()
+        self.hosts.run(0.4)
+        self.assertEqual((session.stage, session.failures), (Stage.LINKING, 0))
+        self.hosts.run(0.3)
+        self.assertEqual(session.failures, 1)
+
+    def test_target_lost(self) -> None:
+        """The source hears at once if the target is lost after everything was linked."""
+        self.viewer()
+        (session,) = self.relay.sessions.values()
+
+        def cut(_: MemoryTransport) -> None:
+            if session.stage is Stage.LINKED:
+                self.hosts.network.watcher = None
+                for end in self.hosts.network.connections("target"):
+                    if end.here.port == PORT:
+                        end.abortConnection()
+
+        self.hosts.network.watcher = cut
+        self.hosts.migrate()
+        self.hosts.run(0.1)
+        self.assertEqual(session.failures, 1)
 
     def test_unreachable_target(self) -> None:
         """If the relay cannot reach the target in time, the session begins anew when the guest is there."""

@@ -256,7 +256,6 @@ class ChannelRelay:
             yield Left()
 
     def _end(self) -> None:
-        self._held.insert(0, self.client_scan.take_back())
         if self._flags & MigrateFlags.NEED_FLUSH:
             self.tell_server(base.MigrateFlushMark())
 
@@ -301,9 +300,8 @@ class ChannelRelay:
 
     def _leave(self) -> None:
         self._data = None
-        if not self._held:  # else the client's last message is complete
-            self._skipped = self.client_scan.left
-            self._held.append(self.client_scan.take_back())
+        self._skipped = self.client_scan.left
+        self._held.insert(0, self.client_scan.take_back())
 
     def renew(self, caps: frozenset[int]) -> Iterator[Any]:
         """
