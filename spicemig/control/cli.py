@@ -178,10 +178,14 @@ def status(arguments: argparse.Namespace) -> int:
         return 0
     guest = said["guest"]
     print(f"{said['name']}: spice-{said['daemon']} {said['version']}, {said['stage']}")
-    print("guest      " + (f"{guest['kind']}, owned here" if guest and said["owner"] else "none of our own"))
+    if "routes" not in said:
+        owned = guest and said["owner"]
+        print("guest      " + (f"{guest['kind']}, owned here" if owned else "none of our own"))
     print(f"clients    {said['clients']}")
     for kind, addresses in said["listening"].items():
         print(f"{kind:<10} {' '.join(addresses) or '-'}")
+    for key, servers in said.get("routes", {}).items():
+        print(f"route      {key} to {' '.join(servers)}")
     if said["migration"]:
         print(f"migration  {said['migration']}")
     return 0

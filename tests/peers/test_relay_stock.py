@@ -11,7 +11,7 @@ from tests.peers.harness import GtkClient, Relay, eventually, why_no
 from tests.peers.qemu import QEMU, Qemu
 from tests.peers.test_relay import RelayCase
 
-MOVES = 3
+MOVES = 2
 CODES = {"a": 30, "s": 31, "d": 32, "f": 33, "g": 34, "h": 35}
 
 
