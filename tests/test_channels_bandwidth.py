@@ -217,6 +217,26 @@ class FlowTests(SynchronousTestCase):
         self.assertLess(watch.on_the_way, bandwidth.FIRST_WINDOW_BYTES + 100)
         self.assertLessEqual(pings, flow.MAX_MARKS)
 
+    def test_quicker_than_known(self):
+        """Of two pings that are sent together the second tells, also if the line was thought to be longer."""
+        watch = Flow(Bandwidth())
+        watch.bandwidth.round_trip(0.2)
+        watch.count(20, 1.0)
+        watch.pinged(1, 1.0)
+        watch.count(16_384, 1.0)
+        watch.pinged(2, 1.0)
+        self.assertTrue(watch.answered(1, 1.08) and watch.answered(2, 1.24))
+        self.assertLess(abs(watch.bandwidth.bits_per_second - 819_200), 10_000)
+        self.assertLess(abs(watch.bandwidth.round_trip_seconds - 0.08), 0.001)
+
+    def test_trickle(self):
+        """What was too little for a ping and long ago is not waited for."""
+        watch = Flow(Bandwidth())
+        for second in range(100):
+            watch.count(100, float(second))
+            self.assertTrue(watch.quiet)
+            self.assertFalse(watch.wants_ping(last=True))
+
     def test_foreign_answers(self):
         """Answers to pings of somebody else are not taken, those of lost ones count for all before."""
         watch = Flow(Bandwidth())

@@ -72,12 +72,12 @@ class Flow:
     @property
     def quiet(self) -> bool:
         """Whether all that was sent has arrived, but for what is too little for a ping."""
-        return not self._marks and self.sent - self._marked < MIN_STEP_BYTES
+        return not self._marks and self.sent - self.arrived < MIN_STEP_BYTES
 
     def count(self, size: int, now: float) -> None:
         """So many bytes are sent."""
         if not self._marks and (self.on_the_way == 0 or now - self._last > IDLE_SECONDS):
-            self.arrived = self.sent
+            self.arrived = self._marked = self.sent
             self._busy_since, self._was_idle = now, True
         self.sent += size
         self._last = now
@@ -107,6 +107,8 @@ class Flow:
         while (mark := self._marks.popleft()).id != id:
             pass
         bandwidth = self.bandwidth
+        if mark.sent - mark.arrived <= MIN_STEP_BYTES:
+            bandwidth.round_trip(now - mark.at)
         trip = bandwidth.round_trip_seconds or 0.0
         if not self._was_idle and mark.at + trip <= self._busy_since:
             # it stood in front of the bottleneck when what was answered last had passed that; how late

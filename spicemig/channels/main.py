@@ -137,7 +137,7 @@ class MainCore(ChannelCore):
     def sign_given(self, seconds: float) -> None:
         """A round trip is known; try what the line carries, beside the session's start and without delay."""
         self.bandwidth.round_trip(seconds)
-        if not self._probes and self.bandwidth.questionable:
+        if not self._probes and (self.bandwidth.questionable or self.bandwidth.bits_per_second is None):
             self._probes = [PROBE_BYTES[0]]
         self._probe()
 

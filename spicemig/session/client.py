@@ -178,7 +178,7 @@ class ClientSession:
     def _flush_one(self, core: Any) -> None:
         if core.channel == "display":
             self._tell_time(core)
-            while owed := core.take_owed():
+            while not self.closing and (owed := core.take_owed()):
                 for surface_id, rects in owed.items():
                     core.repaint(self.host.device.render(surface_id), rects)
             for job in core.jobs():
