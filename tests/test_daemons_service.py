@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from spicemig.codecs import video
 from spicemig.control.certificates import Authority
 from spicemig.control.interfaces import IHost
 from spicemig.daemons.config import Settings
@@ -234,6 +235,21 @@ class MigrateTests(DaemonCase):
         self.assertEqual([check for check in daemon.doctor() if not check["ok"]], [])
         soon = [check["detail"] for check in daemon.doctor() if "renew it soon" in check["detail"]]
         self.assertEqual(len(soon), 1)  # the certificates of this test live for two days
+
+    def test_doctor_video(self) -> None:
+        """The doctor says which video can be sent, and what the others need."""
+        self.patch(video, "_av", lambda: None)
+        said = [check["detail"] for check in self.daemon().doctor() if check["check"] == "video"]
+        self.assertEqual(said[0], "sent as mjpeg")
+        self.assertEqual(len(said), 4)
+        self.assertIn("vp8 is not sent: PyAV is not installed", said[1])
+        self.reactor = MemoryReactorClock()
+        [only, _absent] = [
+            check
+            for check in self.daemon("[display]\nvideo_codecs = h264\n").doctor()
+            if check["check"] == "video"
+        ]
+        self.assertEqual((only["ok"], only["detail"]), (False, "no video codec can be used"))
 
     def test_kinds(self) -> None:
         """A target takes the guests that are installed, or the one kind that it names."""

@@ -4,14 +4,16 @@
 import random
 
 from PIL import ImageChops, ImageStat
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.codecs import video
 from spicemig.devices.drawables import Batch, DeviceImage, Effect
 from spicemig.session.settings import SessionSettings
 from spicemig.testing.films import film
-from spicemig.testing.guests import copy, copy_bits, fill
+from spicemig.testing.guests import ListGuest, copy, copy_bits, fill
 from spicemig.testing.hosts import TwoHosts
+from spicemig.testing.sessions import BareHost
 from spicemig.wire.declare import CHANNEL_TYPES, Placeholder
 from spicemig.wire.drawing import Clip, DrawBase, Rect
 from spicemig.wire.enums import ClipType, VideoCodec
@@ -239,6 +241,22 @@ class H264FilmTests(FilmTests):
 
     codecs = ("h264",)
     skip = video.missing(VideoCodec.H264) or None
+
+
+class PreferenceTests(SynchronousTestCase):
+    """What a client would like and this host lacks."""
+
+    def test_told(self):
+        """It is told in the log why a client does not get the codec that it prefers."""
+        self.patch(video, "_av", lambda: None)
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        host = BareHost(ListGuest(), streaming="filter")
+        host.client()["display"].say(display.PreferredVideoCodecType([VideoCodec.VP8, VideoCodec.MJPEG]))
+        reasons = [event["reason"] for event in events if "would like" in str(event.get("log_format"))]
+        self.assertEqual(len(reasons), 1)
+        self.assertIn("PyAV is not installed", reasons[0])
 
 
 class LivesTests(SynchronousTestCase):

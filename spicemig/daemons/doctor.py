@@ -115,26 +115,21 @@ def _video(daemon: Any) -> Iterator[Check]:
     if settings.streaming == "off":
         yield "", "no part of the screen is sent as video", ""
         return
-    usable = [name for name in settings.video_codecs if not video.missing(video.NAMES[name])]
-    yield (
-        ("", f"sent as {', '.join(usable)}", "")
-        if usable
-        else (
-            "no video codec can be used",
-            "",
-            "add mjpeg to video_codecs in [display]",
-        )
-    )
-    for name in settings.video_codecs:
-        reason = video.missing(video.NAMES[name])
-        wanted = [
-            client.address
-            for client in daemon.sessions.clients.values()
-            for core in client.channels("display")
-            if core.streams.decodes(video.NAMES[name])
-        ]
+    reasons = {name: video.missing(video.NAMES[name]) for name in settings.video_codecs}
+    usable = [name for name, reason in reasons.items() if not reason]
+    if usable:
+        yield "", f"sent as {', '.join(usable)}", ""
+    else:
+        yield "no video codec can be used", "", "add mjpeg to video_codecs in [display]"
+    for name, reason in reasons.items():
         if reason:
-            who = f", though {', '.join(wanted)} could show it" if wanted else ""
+            decoding = [
+                client.address
+                for client in daemon.sessions.clients.values()
+                for core in client.channels("display")
+                if core.streams.decodes(video.NAMES[name])
+            ]
+            who = f", though {', '.join(decoding)} could show it" if decoding else ""
             yield "", f"{name} is not sent{who}: {reason}", ""
 
 
