@@ -133,7 +133,9 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
     cases = dict.fromkeys((run["trace"], run["pace"], run["mode"]) for run in runs)
     for case in cases:
         of_case = [run for run in runs if (run["trace"], run["pace"], run["mode"]) == case]
-        theirs = [run for run in of_case if run["who"] == "peer"] or [known[case]] * (case in known)
+        theirs = [run for run in of_case if run["who"] == "peer"]
+        if not theirs and case in known:
+            theirs = [known[case]]
         for workers in dict.fromkeys(run["workers"] for run in of_case if run["who"] == "ours"):
             ours = [run for run in of_case if run["who"] == "ours" and run["workers"] == workers]
             best = min(run["seconds"] for run in ours)

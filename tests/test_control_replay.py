@@ -9,6 +9,7 @@ import json
 import lzma
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from PIL import Image
 from twisted.internet.error import ConnectionDone
@@ -21,9 +22,16 @@ from spicemig.control import recording
 from spicemig.control.cli import main
 from spicemig.control.connection import ControlError
 from spicemig.control.record import run_record
+from spicemig.devices.drawables import DeviceImage
 from spicemig.devices.qxl import QXLDevice
+from spicemig.devices.trace.preloaded import LARGE_RECORD_BYTES, Preloaded
 from spicemig.devices.trace.reader import TraceReader
+from spicemig.devices.trace.records import Draw, Record
 from spicemig.guests import registry
+from spicemig.wire.declare import Placeholder
+from spicemig.wire.drawing import DrawBase, Rect
+from spicemig.wire.enums import BitmapFormat
+from spicemig.wire.messages.display import DrawCopy
 from tests.test_control_api import APICase, split
 from tests.trace_pictures import Shot, compare, differences
 
@@ -93,6 +101,22 @@ class ReplayTests(SynchronousTestCase):
         self.assertEqual((status, "not a QXL trace" in err), (1, True))
 
 
+class Sized:
+    """Reads the same record again and again, of these sizes in the trace."""
+
+    def __init__(self, value: Any, sizes: tuple[int, ...]) -> None:
+        self.value, self.sizes = value, list(sizes)
+        self.offset = self.commands = 0
+
+    def next(self) -> Record | None:
+        """The next record."""
+        if not self.sizes:
+            return None
+        self.offset += self.sizes.pop(0)
+        self.commands += 1
+        return Record(self.offset, 0, True, self.value)
+
+
 class EncodeTests(SynchronousTestCase):
     """A trace is played to a client in the same process."""
 
@@ -134,6 +158,20 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(report["commands"], 384)
         self.assertGreater(report["messages"], 0)
         self.assertLessEqual(report["messages"], self.report("quic")["messages"])
+
+    def test_batches(self) -> None:
+        """With pauses, a batch ends with a command that is large in the trace; without, it does not."""
+        box = Rect(0, 0, 4, 4)
+        image = DeviceImage(4, 4, BitmapFormat.BIT32, 16, bytes(64))
+        copy = Draw("copy", DrawCopy(DrawBase(0, box), Placeholder(image), box), 1, 0)
+        small = LARGE_RECORD_BYTES - 1
+        sizes = (small, LARGE_RECORD_BYTES, small, small, LARGE_RECORD_BYTES)
+        for pauses, batches in ((True, [2, 3]), (False, [5])):
+            device = mock.Mock()
+            trace = Preloaded(Sized(copy, sizes), pauses=pauses)
+            list(trace.play(device))
+            self.assertEqual([len(call.args[0]) for call in device.draw.call_args_list], batches)
+            self.assertEqual((len(trace), trace.by_type["copy"]), (0, 5))
 
     def test_screenshot(self) -> None:
         """The picture is what it is without a client."""

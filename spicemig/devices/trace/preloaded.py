@@ -10,7 +10,6 @@ from typing import Any
 from spicemig.devices.drawables import Batch
 from spicemig.devices.surfaces import Surface
 from spicemig.devices.trace.player import Player
-from spicemig.devices.trace.reader import TraceReader
 from spicemig.devices.trace.source import TraceError
 
 LARGE_RECORD_BYTES = 64 * 1024  # of a trace; with pauses, such a command is the last one of its batch
@@ -21,13 +20,14 @@ class Preloaded:
     """
     The calls of a device that a trace amounts to, with drawings in batches as guests give them.
 
-    With ``pauses`` a batch ends behind every command whose record is large; without,
-    it is as large as can be, as a guest's is that does not wait. ``trouble`` says where
-    and why the trace could not be read any further, "" if it could. Playing it uses
-    it up, so that what was played can be given back.
+    ``reader`` is a :class:`TraceReader`. With ``pauses`` a batch ends behind every
+    command whose record is large; without, it is as large as can be, as a guest's is
+    that does not wait. ``trouble`` says where and why the trace could not be read any
+    further, "" if it could. Playing it uses it up, so that what was played can be given
+    back.
     """
 
-    def __init__(self, reader: TraceReader, until: int | None = None, *, pauses: bool = True) -> None:
+    def __init__(self, reader: Any, until: int | None = None, *, pauses: bool = True) -> None:
         self._calls: deque[tuple[str, tuple[Any, ...]]] = deque()
         self._surfaces: dict[int, Surface] = {}
         self.trouble = ""
