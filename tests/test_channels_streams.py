@@ -167,7 +167,7 @@ class BeginTests(StreamCase):
 
     def test_many(self):
         """There are 64 at most."""
-        self.patch(display_streams, "image_is_natural", lambda image: True)
+        self.patch(display_streams, "seems_natural", lambda image: True)
         places = [(x, y) for x in range(0, 200, 20) for y in range(0, 70, 10)][: MAX_STREAMS + 3]
         for x, y in places:
             for _ in range(START_NATURAL):

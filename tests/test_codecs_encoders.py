@@ -7,7 +7,7 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.codecs import encoders
-from spicemig.codecs.encoders import Encoding, candidates, encode, is_busy, is_natural
+from spicemig.codecs.encoders import Encoding, candidates, encode, is_busy, is_natural, seems_natural
 from spicemig.codecs.pixels import Pixels
 from spicemig.devices.drawables import DeviceImage
 from spicemig.wire.enums import BitmapFormat, ImageCompression, ImageType
@@ -98,6 +98,15 @@ class ChoiceTests(SynchronousTestCase):
         """A photograph is natural, a plain area is not."""
         self.assertTrue(is_natural(photograph()))
         self.assertFalse(is_natural(flat()))
+
+    def test_large(self):
+        """A guess at a large image looks at all of it only if some stripes are natural."""
+        looked = []
+        self.patch(encoders, "image_is_natural", lambda image: looked.append(image) or True)
+        for pixels, natural in ((photograph(400, 400), True), (flat(400, 400), False)):
+            image = DeviceImage(400, 400, pixels.format, pixels.stride, pixels.data)
+            self.assertEqual(seems_natural(image), natural)
+        self.assertEqual(len(looked), 1)
 
     def test_only_natural_images_become_jpeg(self):
         """Drawings stay exact even where loss is allowed."""

@@ -39,7 +39,7 @@ from spicemig.channels.video_stream import (
     sides,
 )
 from spicemig.codecs import video
-from spicemig.codecs.encoders import image_is_natural
+from spicemig.codecs.encoders import seems_natural
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Clip, Rect
@@ -210,7 +210,7 @@ class DisplayStreams:
         """Begin a stream if this is the place of a video."""
         if self.codec is None or not self._free:
             return None
-        fps = self._detector.drawn(place, self.now, lambda: image_is_natural(image))
+        fps = self._detector.drawn(place, self.now, lambda: seems_natural(image))
         if not fps:
             return None
         mine = area_of(rect_at(place))
@@ -224,7 +224,7 @@ class DisplayStreams:
         """Whether what is drawn at a stream's place still looks like a video; the stream ends if not."""
         if self._mode == "all" or stream.score == MAX_SCORE and stream.sent % LOOK_FRAMES:
             return True
-        stream.score = min(MAX_SCORE, stream.score + (1 if image_is_natural(image) else -1))
+        stream.score = min(MAX_SCORE, stream.score + (1 if seems_natural(image) else -1))
         if stream.score > 0:
             return True
         self._end(stream, region)
