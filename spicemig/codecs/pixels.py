@@ -106,7 +106,7 @@ class Pixels:
         """
         self.check()
         size = (self.width, self.height)
-        data: Any = self.data  # any buffer will do
+        data: Any = self.data if isinstance(self.data, bytes) else bytes(self.data)  # Pillow 9 takes no other
         order = 1 if self.top_down else -1
         if self.format == BitmapFormat.BIT32:
             return Image.frombuffer("RGB", size, data, "raw", "BGRX", self.stride, order)
