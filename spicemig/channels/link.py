@@ -145,6 +145,10 @@ class LinkCore:
         """Whether the connection is to be closed, once what is to be sent is sent."""
         return self.stage is LinkStage.CLOSED
 
+    def secured(self) -> None:
+        """TLS has begun under the link, before its first byte."""
+        self._about["secure"] = True
+
     # time
 
     def start(self, now: float) -> None:

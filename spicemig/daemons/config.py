@@ -437,7 +437,7 @@ def client_contradictions(
             yield "tls", name, f"there is no file {file}"
     if auth.ticket_file and not auth.ticket_file.is_file():
         yield "auth", "ticket_file", f"there is no file {auth.ticket_file}"
-    if not (listen.plain or listen.tls or listen.unix):
+    if not (listen.plain or listen.tls or listen.unix or getattr(listen, "websocket", ())):
         yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
     if listen.secure_channels and not (listen.tls or listen.unix):
         yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"

@@ -22,6 +22,7 @@ from spicemig.daemons.base import DaemonService, read_secret
 from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.relay_config import RelayDaemonSettings
 from spicemig.relay.client import ClientFactory
+from spicemig.relay.door import DoorFactory
 from spicemig.relay.relay import Relay, RelaySettings
 from spicemig.relay.routes import Route, Routes
 
@@ -71,6 +72,10 @@ class RelayDaemon(DaemonService):
             LinkPolicy(secure_channels=settings.listen.secure_channels),
         )
         self._listen_for_clients(lambda secure: ClientFactory(self.relay, secure=secure))
+        context = self.credentials.for_clients() if self.credentials.chain else None
+        for description in settings.listen.websocket:
+            door = DoorFactory(ClientFactory(self.relay), context)
+            self.listeners.add("websocket", ("listen", "websocket"), description, door)
         self.listeners.add_control(str(settings.server.control), ControlSite(relay_api.root(self)))
 
     def _routes(self) -> list[Route]:

@@ -16,6 +16,7 @@ from spicemig.client.hosts import Address
 from spicemig.daemons import options as kinds
 from spicemig.daemons.config import AuthSettings, Reader, TLSSettings, client_contradictions, read_channel
 from spicemig.daemons.options import option
+from spicemig.relay import door
 from spicemig.relay.relay import CHANNELS
 from spicemig.relay.routes import ANYWHERE
 from spicemig.wire.declare import CHANNEL_TYPES
@@ -102,6 +103,12 @@ class RelayListenSettings:
         "",
         "For clients on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
     )
+    websocket: tuple[str, ...] = option(
+        kinds.endpoints,
+        "",
+        """For browsers and all other clients: these endpoints take SPICE and SPICE over WebSocket, each
+        without TLS or, if there are certificate and key in [tls], with it, and tell them apart.""",
+    )
     secure_channels: frozenset[str] = option(
         channels, "", "These channels are refused on plain connections; clients then use the TLS port."
     )
@@ -173,6 +180,9 @@ class RelayDaemonSettings:
 
 def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, str]]:
     relay = settings.relay
+    reason = door.why_not()
+    if settings.listen.websocket and reason:
+        yield "listen", "websocket", reason
     if settings.server.control is None:
         yield "server", "control", "must not be empty"
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)

@@ -47,6 +47,11 @@ class ClientConnection(RelayConnection):
         self._deadline = Deadline(self.clock, self.link, self._deadline_passed)
         self._deadline.renew()
 
+    def secured(self) -> None:
+        """TLS has begun on a connection that was taken for one without."""
+        self._about["secure"] = True
+        self.link.secured()
+
     def keys(self) -> Iterable[str]:
         """What routes may be chosen by, the narrowest first."""
         name = getattr(self.transport.getHandle(), "get_servername", lambda: None)() if self.secure else None

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest
 
-from spicemig.client.session import Abilities
+from spicemig.client.hosts import Address, Network
+from spicemig.client.session import Abilities, ViewerSession
+from spicemig.relay import door
 from tests.peers.harness import Daemon, GtkClient, PeersTestCase, Relay, eventually
 from tests.peers.test_attach import WRONG_PASSWORD
 from tests.peers.test_handover import LETTERS, STILL, keys_seen, typed
@@ -96,6 +99,29 @@ class AttachTests(RelayCase):
     async def test_unix(self):
         """A unix socket to the relay, TLS to the server."""
         await self.attached("tls", unix_path=lambda relay: relay.unix)
+
+    async def test_one_port(self):
+        """One port takes spice-gtk with TLS and without, and browsers with TLS and without."""
+        if door.wsproto is None:
+            raise SkipTest(door.why_not())
+        from tests.test_relay_door import BrowserNetwork
+
+        source = await self.daemon("source")
+        relay = await self.relay(
+            plain(source), options={"listen": {"websocket": "tcp:0:interface=127.0.0.1"}}
+        )
+        port, ca = relay.port("websocket"), str(self.authority.ca)
+        client = await self.gtk()
+        for where in ({"port": port}, {"host": "localhost", "tls_port": port, "ca_file": ca}):
+            await client.attach(**where)
+            await self.same_picture(source, lambda: client.picture(self.directory))
+            await client.do("disconnect")
+        for address in (Address("localhost", port), Address("localhost", tls_port=port)):
+            viewer = ViewerSession(BrowserNetwork(Network(reactor, ca)), b"", reactor)
+            self.addCleanup(viewer.disconnect)
+            await viewer.connect(address)
+            await viewer.until(lambda viewer=viewer: viewer.display.marked)
+            await self.same_picture(source, viewer.screen)
 
     async def test_wrong_ticket(self):
         """The server's ticket opens nothing at the relay, and the server hears nothing of it."""
