@@ -73,6 +73,17 @@ class ReadTests(FileCase):
         overridden = self.read(text, overrides=("server.state_dir=here",))
         self.assertEqual(overridden.server.state_dir, Path("here").absolute())
 
+    def test_credentials(self) -> None:
+        """A path may begin where systemd keeps a service's credentials; elsewhere that is a mistake."""
+        text = "[auth]\nticket_file = $CREDENTIALS_DIRECTORY/ticket\n"
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (directory / "ticket").write_text("sesame\n")
+        self.patch(options.os, "environ", {"CREDENTIALS_DIRECTORY": str(directory)})
+        self.assertEqual(self.read(text).auth.ticket_file, directory / "ticket")
+        options.os.environ.clear()
+        self.assertEqual(self.mistake(text).option, "ticket_file")
+
     def test_override(self) -> None:
         """--set wins over the file, and the last one over those before."""
         overrides = ("server.name=one", "server.name = two=three")

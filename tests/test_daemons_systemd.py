@@ -7,10 +7,15 @@ import json
 import os
 import socket
 
+from twisted.internet import reactor
+from twisted.internet.endpoints import _SystemdParser
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.python.systemd import ListenFDs
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from spicemig.daemons.listeners import Listeners
 from spicemig.daemons.logs import json_line
 from spicemig.daemons.systemd import notify, watchdog_interval_seconds
 
@@ -60,3 +65,27 @@ class JSONLogTests(SynchronousTestCase):
         """A failure brings its traceback."""
         (line,) = self.lines(("failure", ("it broke",), {"failure": Failure(ValueError("why"))}))
         self.assertIn("ValueError: why", line["traceback"])
+
+
+class SocketTests(TestCase):
+    """Sockets of systemd outlive the daemon."""
+
+    async def test_unix(self) -> None:
+        """A unix socket that was passed on stays when the daemon has ended; its own does not."""
+        for kept in (True, False):
+            path = os.path.relpath(self.mktemp())
+            listeners = Listeners(reactor)
+            description = f"unix:{path}"
+            if kept:
+                passed = socket.socket(socket.AF_UNIX)
+                self.addCleanup(passed.close)
+                passed.bind(path)
+                passed.listen()
+                daemon = ListenFDs([os.dup(passed.fileno())])
+                self.patch(_SystemdParser, "_sddaemon", daemon)
+                description = "systemd:domain=UNIX:index=0"
+            listeners.add("unix", ("listen", "unix"), description, Factory())
+            await listeners.open("settings.ini")
+            self.assertEqual(listeners.addresses(), {"unix": [path]})
+            await listeners.close()
+            self.assertEqual(os.path.exists(path), kept)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, UNIXServerEndpoint, serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -58,8 +58,12 @@ class Listeners:
         def failed(failure: Any) -> None:
             raise ConfigError(file, section, option, failure.getErrorMessage()) from failure.value
 
-        listening = endpoint.listen(factory)
-        return listening.addCallbacks(self.ports[kind].append, failed)
+        def listens(port: Any) -> None:
+            if isinstance(endpoint, AdoptedStreamServerEndpoint):
+                keep_path(port)
+            self.ports[kind].append(port)
+
+        return endpoint.listen(factory).addCallbacks(listens, failed)
 
     def close(self, *kinds: str) -> Deferred[Any]:
         """Listen no more on ports of these kinds, or on any."""
@@ -77,6 +81,18 @@ class Listeners:
         """The number of the first TCP port of a kind; 0 if it has none."""
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports.get(kind, []))
         return next((number for number in numbers if number), 0)
+
+
+def keep_path(port: Any) -> None:
+    """
+    Leave the path of a unix socket alone when the port is closed.
+
+    Twisted removes the path of every one; but systemd goes on to listen on its own,
+    and clients must find it when the service starts again.
+    """
+    if isinstance(port.getHost(), UNIXAddress):
+        # what Twisted takes for a name outside the file system; 22.4 asks the one, 26.10 the other
+        port.port = port._bindPath = "\0"
 
 
 def address_text(address: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from twisted.internet.endpoints import serverFromString
 
 DAEMONS = ("source", "target", "relay")
 _TRUE = {"yes": True, "on": True, "true": True, "1": True}
+_CREDENTIALS = "$CREDENTIALS_DIRECTORY/"  # of systemd.exec(5); where it is, depends on the service
 _FALSE = {"no": False, "off": False, "false": False, "0": False}
 
 
@@ -115,6 +117,11 @@ def _read_yes_no(value: str) -> bool:
 
 
 def _read_path(value: str) -> Path | None:
+    if value.startswith(_CREDENTIALS):
+        directory = os.environ.get(_CREDENTIALS[1:-1])
+        if not directory:
+            raise ValueError(f"{value!r} is for a service to which systemd gives credentials")
+        return Path(directory) / value.removeprefix(_CREDENTIALS)
     return Path(value).expanduser() if value else None
 
 

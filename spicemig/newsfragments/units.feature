@@ -1,0 +1,1 @@
+Units for systemd, by a name for each guest of a host and one for the relay: watched, started by sockets if wanted, with credentials, and shut in; paths in the settings may begin with `$CREDENTIALS_DIRECTORY`.
