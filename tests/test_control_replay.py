@@ -133,7 +133,7 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual((report["commands"], report["by_type"]["copy"]), (384, 125))
         self.assertEqual(set(report["images_by_codec"]), {"bitmap", "surface"})
         self.assertGreater(report["messages"], 300)
-        self.assertGreater(report["bytes_sent"], 4_000_000)
+        self.assertGreater(report["bytes_sent"], 3_000_000)
         for measured in ("seconds", "cpu_seconds", "max_rss_bytes"):
             self.assertGreater(report[measured], 0)
 

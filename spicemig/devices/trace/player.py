@@ -51,7 +51,8 @@ class Player:
     Plays records on one device.
 
     Drawing commands are collected; :meth:`flush` gives them to the device, and so does
-    everything that must come behind them. What the rasteriser has no operation for
+    everything that must come behind them, which commands of the cursor need not: they
+    have a ring of their own. What the rasteriser has no operation for
     is given too, and counted in ``not_drawn``; so is what cannot be given at all.
     """
 
@@ -84,7 +85,6 @@ class Player:
             self.flush()
             self.device.destroy_surface(value.id)
         elif kind in (CursorSet, CursorMove, CursorHide, CursorTrail):
-            self.flush()
             self.device.cursor_command(value)
         elif kind is Message:
             self._log.info("the guest's driver says {text}", text=value.text.decode("utf-8", "replace"))
@@ -128,7 +128,6 @@ class Player:
         elif number in (Call.DESTROY_SURFACES, Call.DESTROY_SURFACES_ASYNC):
             self._destroy(primary_only=False)
         elif number == Call.RESET_CURSOR:
-            self.flush()
             self.device.cursor_command(CursorReset())
 
     def _destroy(self, *, primary_only: bool) -> None:
