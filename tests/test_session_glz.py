@@ -5,6 +5,7 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from spicemig.channels import display
 from spicemig.codecs.glz import GlzDecoderWindow, GlzWindow
 from spicemig.codecs.pixels import ImageError
 from spicemig.devices.drawables import DeviceImage
@@ -140,6 +141,14 @@ class HandoverTests(SynchronousTestCase):
         self.here.guest.draw(copy(text(90, 90), 100, 20))
         self.hosts.run(0.1)
         self.assertRefersBack(self.streams[before])
+        self.assertEqual(self.viewer.screen().tobytes(), self.here.screen().tobytes())
+
+    def test_large_behind_many(self):
+        """A large image that comes to the front while others are written is encoded without further cause."""
+        self.patch(display, "ROUND_BYTES", 1000)
+        small = [copy(text(seed, 20, 20), 4 * seed, 150) for seed in range(60)]
+        self.here.guest.draw(*small, copy(text(99, 250, 140), 0, 0))
+        self.hosts.run(0.1)
         self.assertEqual(self.viewer.screen().tobytes(), self.here.screen().tobytes())
 
     def test_contents_lost(self):

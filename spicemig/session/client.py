@@ -178,13 +178,25 @@ class ClientSession:
     def _flush_one(self, core: Any) -> None:
         if core.channel == "display":
             self._tell_time(core)
-            while not self.closing and (owed := core.take_owed()):
-                for surface_id, rects in owed.items():
-                    core.repaint(self.host.device.render(surface_id), rects)
-            for job in core.jobs():
-                self.host.workers(job.run).addCallbacks(
-                    self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
-                )
+            sent = None
+            # what stands first after that may have to be encoded
+            while sent is None or not self.closing and sent != core.common.serial_sent:
+                sent = core.common.serial_sent
+                self._have_work_done(core)
+                self._write(core)
+        else:
+            self._write(core)
+
+    def _have_work_done(self, core: DisplayCore) -> None:
+        while not self.closing and (owed := core.take_owed()):
+            for surface_id, rects in owed.items():
+                core.repaint(self.host.device.render(surface_id), rects)
+        for job in core.jobs():
+            self.host.workers(job.run).addCallbacks(
+                self._encoded, self._encoding_failed, callbackArgs=(core, job), errbackArgs=(core,)
+            )
+
+    def _write(self, core: Any) -> None:
         protocol = self._protocols.get(core)
         if protocol is not None:
             protocol.flush()
@@ -503,5 +515,6 @@ class ClientSession:
         """Serve an arriving client as a new one (semi-seamless)."""
         self.arriving = False
         self._backlog = None
+        self.glz_contents = None
         for core in list(self.cores.values()):
             self._start(core)
