@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from benchmarks.tables import PROJECT, SHARED
@@ -25,7 +26,8 @@ PACKAGES = ("spice-server", "glib-2.0")
 # how replaybench is paced: it stops after large records until what is under way has been sent
 PACES: dict[str, tuple[str, ...]] = {"paced": ("-k", "4", "-m", "65536"), "burst": ()}
 QUIET_SECONDS = 0.5  # without a byte for the client: all has arrived
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 60.0
+ATTEMPTS = 3
 
 
 class NoPeer(Exception):
@@ -64,6 +66,16 @@ def _newer(made: Path, source: Path) -> bool:
 
 
 def replay(trace: Path, mode: int, pace: str, barriers: Sequence[int], streaming: bool) -> dict[str, Any]:
+    """As :func:`_replay`; begins again where it stood still, as it does now and then."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _replay(trace, mode, pace, barriers, streaming)
+        except NoPeer as error:
+            print(f"{trace.name}: {error}; once more", flush=True)
+    return _replay(trace, mode, pace, barriers, streaming)
+
+
+def _replay(trace: Path, mode: int, pace: str, barriers: Sequence[int], streaming: bool) -> dict[str, Any]:
     """
     Play a plain trace through libspice-server to a client that keeps nothing.
 
@@ -89,12 +101,15 @@ def replay(trace: Path, mode: int, pace: str, barriers: Sequence[int], streaming
     ) as server:
         assert server.stdin is not None and server.stdout is not None
 
+        watchdog = Timer(PATIENCE_SECONDS, server.kill)
+        watchdog.start()
+
         def until(name: str) -> None:
             assert server.stdout is not None
             while name not in events:
                 line = server.stdout.readline()
                 if not line:
-                    raise NoPeer(f"libspice-server ended before it was {name}")
+                    raise NoPeer(f"libspice-server ended or stood still before it was {name}")
                 event = json.loads(line)
                 events[event["ev"]] = event
 
@@ -113,6 +128,7 @@ def replay(trace: Path, mode: int, pace: str, barriers: Sequence[int], streaming
             server.stdin.write("q\n")
             until("final")
         finally:
+            watchdog.cancel()
             server.kill()
             if client is not None and client.poll() is None:
                 client.kill()

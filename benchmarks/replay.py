@@ -74,8 +74,11 @@ def _runs_of(
     size = {"commands": trace.commands, "pixel_bytes": trace.pixel_bytes}
     if with_peer:
         number = ImageCompression[mode.upper()]
-        said = peer.replay(trace.plain, number, pace, trace.barriers, options.streaming)
-        yield {"who": "peer", "workers": 1, **size, **said}
+        try:
+            said = peer.replay(trace.plain, number, pace, trace.barriers, options.streaming)
+            yield {"who": "peer", "workers": 1, **size, **said}
+        except peer.NoPeer as error:
+            print(f"{trace.name} {pace} {mode}: {error}")
     for workers in options.workers:
         yield {"who": "ours", **size, **in_process(trace, mode, pace, workers, options.streaming)}
 
