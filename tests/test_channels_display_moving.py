@@ -6,7 +6,8 @@ import struct
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.channels import display as display_module
-from spicemig.channels.display import DisplayCore, DisplayState, OwedRegion, SurfaceAtClient
+from spicemig.channels.display import DisplayCore
+from spicemig.channels.display_state import DisplayState, OwedRegion, SurfaceAtClient
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.devices.drawables import Batch, DeviceImage
 from spicemig.devices.surfaces import Surface

@@ -10,23 +10,23 @@ migration-protocol.h; spice-gtk 0.42, channel-display.c and canvas_base.c.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 from spicemig.channels.bandwidth import Bandwidth
 from spicemig.channels.core import ChannelCore, LeavingStage, receives
+from spicemig.channels.display_bands import PRIMARY, bands
 from spicemig.channels.display_batches import BatchPacker
 from spicemig.channels.display_encoding import ImageEncoders, Job
 from spicemig.channels.display_images import ImagePacker
 from spicemig.channels.display_line import EXACT_AFTER_SECONDS, DisplayLine
 from spicemig.channels.display_pipe import (
-    Band,
     Command,
     DisplayPipe,
     Entry,
-    PlainImage,
     Waiting,
     clipped,
 )
+from spicemig.channels.display_state import DisplayState, OwedRegion, SurfaceAtClient, SurfaceIds
 from spicemig.channels.display_stock import is_drawn_alike
 from spicemig.channels.display_streams import MAX_PREFERRED, DisplayStreams
 from spicemig.channels.events import (
@@ -38,30 +38,17 @@ from spicemig.channels.events import (
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
-from spicemig.channels.stream_state import StreamAtClient, check_streams
+from spicemig.channels.stream_state import check_streams
 from spicemig.channels.video_stream import Frame, FrameJob
 from spicemig.errors import LinkError, ProtocolError, WireError
-from spicemig.state import carried, session_state
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.declare import (
     CHANNEL_TYPES,
-    Counted,
-    Fixed,
-    Placeholder,
-    Pointer,
-    i64,
-    record,
-    u8,
-    u32,
-    u64,
 )
-from spicemig.wire.drawing import Clip, DrawBase, QMask, Rect, ResourceId
+from spicemig.wire.drawing import Rect, ResourceId
 from spicemig.wire.enums import (
-    BitmapFormat,
     ImageCompression,
-    ImageScaleMode,
     ResourceType,
-    Ropd,
     SurfaceFlags,
     SurfaceFormat,
 )
@@ -72,76 +59,9 @@ from spicemig.wire.messages import display
 ACK_WINDOW = 256
 SPEAKING = (LeavingStage.SETTLED, LeavingStage.AWAITING)  # the stages in which drawings go out
 ROUND_BYTES = 1024 * 1024  # packed before the transport is asked whether it takes more
-PIXEL_BYTES = 4  # of any surface
-PRIMARY = 0  # the id of the surface that is the screen
-BAND_BYTES = 512 * 1024  # of pixels in one message when a surface is sent as it is
 MAX_FLUSH_BYTES = (
     1024 * 1024
 )  # of pixels and commands that a handover still sends; more is painted by the target
-
-DRAW_COPY = 304
-
-# surfaces with alpha; of the others the fourth byte of a pixel means nothing
-ALPHA_SURFACES = frozenset((SurfaceFormat.ARGB32, SurfaceFormat.A8, SurfaceFormat.A1))
-
-# stock clients end when they are to draw on these, but for images that they scale
-SCALED_ONLY = frozenset((SurfaceFormat.A1,))
-
-
-@record
-class SurfaceAtClient:
-    """A surface that the client has."""
-
-    id: u32
-    width: u32
-    height: u32
-    format: u32 = SurfaceFormat.XRGB32
-
-
-@record
-class SurfaceIds:
-    """The surfaces that the client has, as SPICE publishes them."""
-
-    ids: Annotated[list[u32], Counted(u32)] = []
-
-
-@record
-class OwedRegion:
-    """Parts of a surface that the client has not got as they are, or has lossy."""
-
-    surface_id: u32
-    rects: Annotated[list[Rect], Counted(u32)]
-
-
-@session_state(magic=b"DCMD", version=1)
-class DisplayState:
-    """
-    What a display channel remembers; begins as SpiceMigrateDataDisplay.
-
-    What SPICE has no place for stands behind the fields that it publishes. The
-    pixmap cache is shared by a client's display channels and travels by itself.
-    """
-
-    message_serial: u64 = carried(default=0)
-    low_bandwidth: u8 = carried(default=0)
-    pixmap_cache_id: u8 = carried(default=0)
-    pixmap_cache_size: i64 = carried(default=0)  # in pixels
-    pixmap_cache_frozen: u8 = carried(default=0)  # a stock target would empty the cache then
-    pixmap_cache_clients: Annotated[bytes, Fixed(32)] = carried(default=bytes(32))  # last serials, 4 x u64
-    glz_dictionary_id: u8 = carried(default=0)
-    glz_window_size: u32 = carried(default=0)  # in pixels
-    glz_encoders: u32 = carried(default=0)
-    glz_last_image_id: u64 = carried(default=0)
-    surface_ids: Annotated[SurfaceIds, Pointer()] = carried(factory=SurfaceIds)
-    surfaces: Annotated[list[SurfaceAtClient], Counted(u32)] = carried(factory=list)
-    initialised: u8 = carried(default=0)
-    compression: u8 = carried(default=0)  # image_compression that the client prefers; 0: none
-    palettes: Annotated[list[u64], Counted(u32)] = carried(factory=list)  # least recently used first
-    owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
-    lossy: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
-    streams: Annotated[list[StreamAtClient], Counted(u8)] = carried(factory=list)
-    video_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that the client prefers
-    refused_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that it does not decode
 
 
 class DisplayCore(ChannelCore):
@@ -630,45 +550,3 @@ class DisplayCore(ChannelCore):
     def _expect_init(self) -> None:
         if not self.state.initialised:
             raise ProtocolError(LinkError.INVALID_DATA, "a display channel begins with Init")
-
-
-def bands(surface: Any, rect: Rect) -> Iterator[Band]:
-    """A part of a surface as drawings of a bounded size; the pixels are copied."""
-    pixels, stride = memoryview(surface.pixels), surface.stride
-    width = rect.right - rect.left
-    if width <= 0:
-        return
-    step = max(1, BAND_BYTES // (width * PIXEL_BYTES))
-    for top in range(rect.top, rect.bottom, step):
-        bottom = min(top + step, rect.bottom)
-        if width * PIXEL_BYTES == stride:
-            data = bytes(pixels[top * stride : bottom * stride])
-        else:
-            starts = range(top * stride + rect.left * PIXEL_BYTES, bottom * stride, stride)
-            data = b"".join(pixels[start : start + width * PIXEL_BYTES] for start in starts)
-        # codecs drop the fourth byte of plain pixels, which is seen where they come to a surface with alpha
-        plain = surface.format not in ALPHA_SURFACES and (surface.id == PRIMARY or not any(data[3::4]))
-        format = BitmapFormat.BIT32 if plain else BitmapFormat.RGBA
-        rows = bottom - top
-        if surface.format in SCALED_ONLY:
-            width_bytes = width * PIXEL_BYTES
-            data = b"".join(2 * data[at : at + width_bytes] for at in range(0, len(data), width_bytes))
-            rows *= 2
-        image = PlainImage(width, rows, format, width * PIXEL_BYTES, data)
-        box = Rect(top=top, left=rect.left, bottom=bottom, right=rect.right)
-        message = _put(surface, box, image)
-        body, pointers = message.pack_template()
-        yield Band(message.number, surface.id, box, body, pointers[0][0], image)
-
-
-def _put(surface: Any, box: Rect, image: PlainImage) -> Any:
-    """The message that puts an image there; it is as large as the box, or twice as high."""
-    base = DrawBase(surface_id=surface.id, box=box, clip=Clip())
-    return display.DrawCopy(
-        base=base,
-        src_bitmap=Placeholder(image),
-        src_area=Rect(top=0, left=0, bottom=image.height, right=image.width),
-        rop_descriptor=Ropd.OP_PUT,
-        scale_mode=ImageScaleMode.NEAREST,
-        mask=QMask(),
-    )

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 from spicemig.channels.bandwidth import Bandwidth
+from spicemig.channels.display_bands import Band
 from spicemig.channels.display_images import PackedDrawing
-from spicemig.channels.display_pipe import MAX_WAITING_BYTES, Band
+from spicemig.channels.display_pipe import MAX_WAITING_BYTES
 from spicemig.channels.flow import Flow
 from spicemig.channels.lossy_regions import LossyRegions, may_be_lossy
 from spicemig.wire.drawing import Rect

@@ -10,9 +10,10 @@ owed: those parts of the surfaces are sent as pixels once the client has caught 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from spicemig.channels.display_bands import Band
 from spicemig.channels.display_images import is_sound
 from spicemig.channels.display_kernels import covered
 from spicemig.channels.display_reference import COVERS, DRAWS, NOTHING, ROW, moved_from, row_of
@@ -30,42 +31,6 @@ CLIP_NONE = 0
 
 _NOWHERE = Rect(top=0, left=0, bottom=0, right=0)
 _CLIP_TYPE_OFFSET = 20  # in the body of every drawing message: behind surface id and box
-
-
-@dataclass(slots=True, eq=False)
-class PlainImage:
-    """Pixels of a surface on their way to one client; has the attributes of a device's image."""
-
-    width: int
-    height: int
-    format: int
-    stride: int
-    data: Any
-    top_down: bool = True
-    id: int = 0
-    flags: int = 0
-    palette: tuple[int, ...] = ()
-    palette_id: int = 0
-    surface: int | None = None
-    encodings: dict[Any, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class Band:
-    """Some rows of a surface, to be drawn as an image; has the attributes of a drawable."""
-
-    number: int
-    surface: int
-    box: Rect
-    body: bytes
-    pointer: int  # where in the body the pointer to the image goes
-    image: PlainImage
-    effect: int = EFFECT_OPAQUE
-    exact: bool = False  # it is there to make the picture exact
-
-    def fixups(self) -> list[tuple[int, PlainImage]]:
-        """Where in the body the image goes."""
-        return [(self.pointer, self.image)]
 
 
 class Waiting:
