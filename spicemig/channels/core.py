@@ -504,6 +504,16 @@ class ChannelCore:
 
     # pings
 
+    @property
+    def ping_sent(self) -> float | None:
+        """When the ping was sent whose answer is waited for, if one is."""
+        return self._ping_sent
+
+    @property
+    def heard(self) -> float | None:
+        """When the client last said something, or began to be listened to."""
+        return self._heard
+
     def _watch(self) -> None:
         self._ping_sent = None
         self._ping_at = None if self.now is None else self.now + FIRST_PING_SECONDS

@@ -74,6 +74,11 @@ class CursorCore(ChannelCore):
         self.state.trail_length, self.state.trail_frequency = shown.trail_length, shown.trail_frequency
         self._send_init(shown)
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for the client."""
+        return len(self._pending)
+
     def command(self, command: Any) -> None:
         """Take one of the commands of :mod:`spicemig.devices.cursor`."""
         replaced = REPLACES[type(command).__name__]

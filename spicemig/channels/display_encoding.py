@@ -130,6 +130,11 @@ class ImageEncoders:
         self._run: GlzRun | None = None
         self._pinned = 0  # drawings in the pipe that the dictionary has, or is about to have
 
+    @property
+    def under_way(self) -> int:
+        """How many jobs are with threads."""
+        return len(self._under_way) + (self._run is not None)
+
     def jobs(self, mode: int, may_be_lossy: Callable[[Any], bool]) -> Iterator[Job]:
         """Work for threads, so that what stands first in the pipe can be sent."""
         entries = self.pipe.entries

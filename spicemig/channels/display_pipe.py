@@ -166,6 +166,11 @@ class DisplayPipe:
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def weight(self) -> int:
+        """How many bytes the waiting drawables hold."""
+        return self._weight
+
     def command(self, command: Command) -> None:
         """Send it after what is waiting."""
         self._put(command)

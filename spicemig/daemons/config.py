@@ -268,6 +268,37 @@ class MigrationSettings:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class ManholeSettings:
+    """
+    A way into the running daemon by SSH, for looking at it; see spicemig-manhole(7).
+
+    Who comes in may do whatever the daemon may.
+    """
+
+    enabled: bool = option(
+        kinds.yes_no, "no", "Whether there is one; needs Twisted's conch (Debian: python3-bcrypt)."
+    )
+    listen: tuple[str, ...] = option(
+        kinds.private_endpoints,
+        "unix:/run/spicemig/{daemon}-manhole.sock:mode=600",
+        """Where it is: unix sockets that are not open to everybody, and TCP ports on loopback such as
+        tcp:6023:interface=127.0.0.1. Nothing else is taken.""",
+    )
+    authorized_keys: Path | None = option(
+        kinds.path,
+        "",
+        """A file with the public keys that open it, one a line, as OpenSSH has them but without options. It
+        must belong to root or the daemon's user and be written by nobody else; it is read at every login.""",
+    )
+    host_key: Path | None = option(
+        kinds.path,
+        "",
+        """The private key by which it is recognised, as ssh-keygen makes it, without a passphrase. Empty: one
+        is made at the first start and kept in state_dir.""",
+    )
+
+
 SECTIONS: dict[str, type] = {
     "server": ServerSettings,
     "listen": ListenSettings,
@@ -276,6 +307,7 @@ SECTIONS: dict[str, type] = {
     "guest": GuestSettings,
     "display": DisplaySettings,
     "migration": MigrationSettings,
+    "manhole": ManholeSettings,
 }
 
 
@@ -292,6 +324,7 @@ class Settings:
     guest: GuestSettings
     display: DisplaySettings
     migration: MigrationSettings
+    manhole: ManholeSettings
     guest_options: Mapping[str, Mapping[str, Any]]  # by kind, then by option
 
     @classmethod
@@ -417,6 +450,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             "listen",
             "spice-target needs an endpoint here, for the host that hands over its guest",
         )
+    yield from manhole_contradictions(settings.manhole)
     kind = settings.guest.kind
     if kind not in settings.guest_options and (kind or settings.daemon == "source"):
         yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(settings.guest_options)}"
@@ -441,6 +475,20 @@ def client_contradictions(
         yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
     if listen.secure_channels and not (listen.tls or listen.unix):
         yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
+
+
+def manhole_contradictions(manhole: ManholeSettings) -> Iterator[tuple[str, str, str]]:
+    """The same, of the manhole."""
+    if not manhole.enabled:
+        return
+    if not manhole.listen:
+        yield "manhole", "listen", "must not be empty if the manhole is enabled"
+    if manhole.authorized_keys is None:
+        yield "manhole", "authorized_keys", "must not be empty: nobody comes in without a key"
+    for name in ("authorized_keys", "host_key"):
+        file = getattr(manhole, name)
+        if file and not file.is_file():
+            yield "manhole", name, f"there is no file {file}"
 
 
 def guest_options(kind: str) -> Iterator[Option]:

@@ -152,6 +152,38 @@ def read_endpoint(value: str) -> str:
     return value
 
 
+class _Opened:
+    """What an endpoint would open: takes the place of the reactor, and opens nothing."""
+
+    def __init__(self) -> None:
+        self.reason = "is neither a unix socket nor a TCP port"  # why it is not private; empty if it is
+
+    def listenUNIX(self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, **_: Any) -> None:
+        """See ``IReactorUNIX``."""
+        self.reason = "may be opened by everybody: end it with :mode=600" if mode & 0o007 else ""
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> None:
+        """See ``IReactorTCP``."""
+        try:
+            near = ipaddress.ip_address(interface).is_loopback
+        except ValueError:
+            near = False
+        self.reason = "" if near else "can be reached from elsewhere: add interface=127.0.0.1"
+
+
+def read_private_endpoint(value: str) -> str:
+    """The same for an endpoint that nobody outside of this machine can reach."""
+    read_endpoint(value)
+    opened = _Opened()
+    serverFromString(opened, value).listen(None)
+    if opened.reason:
+        raise ValueError(
+            f"{value!r} {opened.reason} (only unix sockets and loopback are allowed, such as "
+            "unix:/run/spicemig/manhole.sock:mode=600 and tcp:6023:interface=127.0.0.1)"
+        )
+    return value
+
+
 def read_host_port(value: str) -> tuple[str, int] | None:
     """HOST:PORT, or [IPV6]:PORT; None when empty."""
     if not value:
@@ -172,4 +204,5 @@ yes_no = Kind("yes or no", _read_yes_no)
 uuid = Kind("UUID", _read_uuid)
 host_port = Kind("HOST:PORT", read_host_port)
 endpoints = several("Twisted endpoint strings", read_endpoint)
+private_endpoints = several("Twisted endpoint strings", read_private_endpoint)
 networks = several("addresses or networks", _read_network)

@@ -195,6 +195,15 @@ class QXLDevice:
         self.card = QXLCard(self, size)
         return self.card
 
+    @property
+    def in_rings(self) -> tuple[int, int]:
+        """How many commands wait in the command ring and in the cursor ring."""
+        return len(self._commands), len(self._cursor_commands)
+
+    def waiting(self, surface_id: int) -> int:
+        """How many commands would have to be drawn if somebody looked at this surface now."""
+        return self._raster.waiting(surface_id)
+
     def surface(self, id: int) -> Surface | None:
         """A surface that exists, its pixels as they happen to be."""
         return self._raster.surfaces.get(id)

@@ -1,0 +1,1 @@
+A manhole: with `[manhole] enabled`, operators log in to a running daemon by SSH (unix socket or loopback, authorised keys only) and see its sessions, channels, queues, device and handovers, and what waits for what since when; see spicemig-manhole(7).
