@@ -82,6 +82,13 @@ class ForwardingTests(ChannelCase):
             self.core = self.channel()
             self.assertRaises(ProtocolError, self.client, framed(message, mini=self.mini))
 
+    def test_large(self) -> None:
+        """A client's message that is to be kept for a while must not be large; others may be."""
+        self.core = MainRelay(self.mini, 77, frozenset())
+        self.client(framed(main.QualityIndicator(bytes(1 << 17)), mini=self.mini))
+        large = framed(main.ClientAgentData(bytes(1 << 17)), mini=self.mini)
+        self.assertRaises(ProtocolError, self.client, large)
+
 
 class LeavingTests(ChannelCase):
     """A server sends a channel to the target."""

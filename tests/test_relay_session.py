@@ -132,7 +132,7 @@ class ServedTests(RelayCase):
             self.hosts.source.guest.draw(copy(picture(100 + seed, 100, 100, seed=seed), 0, 0))
             self.hosts.run(0.001)
         ends = self.hosts.network.connections("relay") + self.hosts.network.connections("client")
-        waiting = sum(sum(map(len, end._under_way)) for end in ends)
+        waiting = sum(end.unread_bytes for end in ends)
         pipe = next(iter(self.relay.sessions.values())).pipes["display", 0]
         self.assertIn(pipe.from_server.SLOW, pipe.from_server.reasons)
         self.assertLess(waiting, 1_000_000)
@@ -266,7 +266,7 @@ class MovedTests(RelayCase):
 
         def deafen(end: MemoryTransport) -> None:
             if end.there.host == "target" and session.stage is Stage.LINKING:
-                end._under_way.clear()
+                end.lose()
 
         self.hosts.network.watcher = deafen
         self.hosts.migrate()
@@ -402,6 +402,29 @@ class RenewedTests(RelayCase):
         self.assertTrue(viewer.over)
         self.assertEqual(self.relay.sessions, {})
 
+    def test_half_a_message(self) -> None:
+        """Where the rest of a message never comes, the client is told to come to the relay again."""
+        self.set_up(handover_seconds=1.0, hold_seconds=2.0)
+        viewer = self.viewer()
+        (session,) = self.relay.sessions.values()
+        display = session.pipes["display", 0].server.transport
+        cut = [False]
+
+        def lose_the_rest(end: MemoryTransport) -> None:
+            if end is display:
+                end.lose(keep=0 if cut[0] else end.unread_bytes - 3)
+                cut[0] = True
+
+        self.hosts.network.watcher = lose_the_rest
+        self.hosts.source.guest.draw(copy(picture(5, 30, 20), 7, 9))
+        self.hosts.run(0.1)
+        self.assertFalse(session.pipes["display", 0].core.paused)
+        self.hosts.moved(mode="switch-host")
+        self.hosts.run(5)
+        self.assertEqual([move.target for move in viewer.moves], [str(AT_RELAY)])
+        self.assertEqual(len(self.relay.sessions), 1)
+        self.assert_same_picture(viewer)
+
     def test_motions(self) -> None:
         """A client never waits for acknowledgements of a server that is gone."""
         viewer = self.viewer()
@@ -491,7 +514,7 @@ class BrokenTests(RelayCase):
                 if number == first:
                     deaf.append(end)
                 if end in deaf:
-                    end._under_way.clear()
+                    end.lose()
 
             self.deliveries(act)
             self.check_end(viewer, f"message {first}")

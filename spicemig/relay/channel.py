@@ -23,6 +23,8 @@ from spicemig.wire.enums import MigrateFlags
 from spicemig.wire.framing import frame, sub_list
 from spicemig.wire.messages import base
 
+CLIENT_TAKEN_MAX_BYTES = 1 << 16  # of a client's message that is taken out; agent data has the largest
+
 
 class ChannelStage(Enum):
     """How far a channel has left its server."""
@@ -127,7 +129,8 @@ class ChannelRelay:
         self.to_server: list[Any] = []
         self._wanted = mask(self._takers)
         self.server_scan = Scan(mini, self._wanted)
-        self.client_scan = Scan(mini, mask([*self.forbidden, *self.taken_from_client]))
+        wanted = mask([*self.forbidden, *self.taken_from_client])
+        self.client_scan = Scan(mini, wanted, CLIENT_TAKEN_MAX_BYTES)
         self._flags = MigrateFlags(0)
         self._data: bytes | None = None
         self._held: list[bytes] = []  # from the client, for the target
@@ -318,7 +321,7 @@ class ChannelRelay:
 
     def _begin_anew(self) -> None:
         self.server_scan = Scan(self.mini, self._wanted)
-        self.client_scan = Scan(self.mini, self.client_scan.wanted)
+        self.client_scan = Scan(self.mini, self.client_scan.wanted, CLIENT_TAKEN_MAX_BYTES)
 
     def tell_first(self, caps: frozenset[int]) -> None:
         """Hook: what to tell the client, and the server, when a channel is renewed."""

@@ -109,7 +109,8 @@ class Renewal:
                 session.channel_dropped(pipe)
             elif pipe.core.stage is not ChannelStage.RENEWING:  # at a server that was tried before
                 pipe.leave_server()
-        await session.when_paused()
+        settings = self.relay.settings
+        await session.when_paused().addTimeout(settings.handover_seconds, self.relay.clock)
         parked = None if target is None else target.connections.pop(MAIN, None)
         main = parked or await self._dial_any()
         session.server_id = 0
@@ -118,7 +119,7 @@ class Renewal:
         if parked is not None and session.main is not None:
             session.main.go_over()
             session.pipes[MAIN].flush()
-        await began.addTimeout(self.relay.settings.link_seconds, self.relay.clock)
+        await began.addTimeout(settings.link_seconds, self.relay.clock)
         for key in [key for key in session.pipes if key != MAIN]:
             await self._renew_channel(key, main.address)
         return main.address

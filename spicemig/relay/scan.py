@@ -77,8 +77,9 @@ class Scan:
     passed on ends with a message or inside a body.
     """
 
-    def __init__(self, mini: bool, wanted: bytes) -> None:
+    def __init__(self, mini: bool, wanted: bytes, taken_max_bytes: int = TAKEN_MAX_BYTES) -> None:
         self.mini = mini
+        self.taken_max_bytes = taken_max_bytes
         self.wanted = wanted
         self.messages = 0  # passed on and taken
         self.serial = 0  # of the last message, with full headers
@@ -134,7 +135,7 @@ class Scan:
 
     def _begin_taking(self, data: bytes, at: int) -> None:
         number, size = number_and_size(data, at, self.mini)
-        if size > TAKEN_MAX_BYTES:
+        if size > self.taken_max_bytes:
             raise ProtocolError(LinkError.INVALID_DATA, f"message {number} with {size} bytes")
         self._taking = []
         self._taking_bytes = self._header.size + size

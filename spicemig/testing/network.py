@@ -127,9 +127,21 @@ class MemoryTransport:
             self.connected = False
             self.protocol.connectionLost(self._other_closed)
 
+    @property
+    def unread_bytes(self) -> int:
+        """How much is on its way to this end, or waits there."""
+        return sum(len(data) for _at, data in self._under_way)
+
+    def lose(self, keep: int = 0) -> None:
+        """What is on its way to this end is lost, but for the first bytes."""
+        data = b"".join(piece for _at, piece in self._under_way)[:keep]
+        self._under_way.clear()
+        if data:
+            self._under_way.append((self.network.clock.seconds(), data))
+
     def _press(self) -> None:
         """Pause or resume the producer by what the other end has not read."""
-        full = sum(len(data) for _at, data in self.other._under_way) >= HIGH_WATER_BYTES
+        full = self.other.unread_bytes >= HIGH_WATER_BYTES
         if self._producer is not None and full != self._producer_paused:
             self._producer_paused = full
             (self._producer.pauseProducing if full else self._producer.resumeProducing)()
