@@ -390,6 +390,30 @@ class RenewedTests(RelayCase):
         self.assertEqual(keys, [("key_down", 31)] * 2)
         self.renewed(viewers)
 
+    def test_server_dies_piece_by_piece(self) -> None:
+        """It makes no difference which of its connections is seen to be lost first."""
+        for first in ("display", "inputs", "cursor"):
+            self.set_up()
+            viewer = self.viewer()
+            (session,) = self.relay.sessions.values()
+            session.pipes[first, 0].server.transport.abortConnection()
+            self.hosts.run(0.2)
+            self.hosts.network.cut("source")
+            self.hosts.run(2)
+            self.hosts.network.unreachable.clear()
+            self.renewed([viewer])
+
+    def test_one_channel_closed(self) -> None:
+        """A server that closes one channel and goes on has closed that one."""
+        viewer = self.viewer()
+        (session,) = self.relay.sessions.values()
+        session.pipes["cursor", 0].server.transport.abortConnection()
+        self.hosts.run(2)
+        self.assertEqual((len(viewer.connections), viewer.over), (3, False))
+        self.assertEqual((len(session.pipes), session.renewals), (3, 0))
+        self.move()
+        self.assert_same_picture(viewer)
+
     def test_server_stays_away(self) -> None:
         """If it does not, clients are let go after the time that is set."""
         self.set_up(hold_seconds=5.0)
