@@ -31,6 +31,7 @@ ARROWS = {
     "relay": ("channels", "client"),
     "control.cli": ("control.demo",),
     "control.manual": ("control.cli",),
+    "control.completion": ("control.cli",),
     "testing": ("control.manual",),
 }
 

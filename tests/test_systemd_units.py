@@ -13,7 +13,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from spicemig.daemons.config import SECTIONS
 from spicemig.daemons.options import DAEMONS, options_of
 from spicemig.daemons.relay_config import SECTIONS as RELAY_SECTIONS
-from tests.units import UNITS, command_line, unit_file, values
+from tests.units import UNITS, unit_file, values
 
 MOST_EXPOSED = 2.0  # of 10, as systemd-analyze(1) counts
 
@@ -48,7 +48,8 @@ class UnitTests(SynchronousTestCase):
         """What a unit sets over the file is an option of that daemon, in a directory of the service."""
         for daemon in DAEMONS:
             sections = RELAY_SECTIONS if daemon == "relay" else SECTIONS
-            arguments = shlex.split(command_line(daemon, "win"))
+            (command,) = values(unit_file(daemon), "ExecStart", "win")
+            arguments = shlex.split(command)
             self.assertEqual(arguments[:3], ["/usr/bin/twistd3", "--nodaemon", "--pidfile="])
             self.assertEqual(arguments[3], f"spice-{daemon}")
             for name, value in zip(arguments[4::2], arguments[5::2], strict=True):
@@ -65,13 +66,14 @@ class UnitTests(SynchronousTestCase):
         """The man page of each daemon names the credentials and the sockets of its units."""
         for daemon in DAEMONS:
             page = (UNITS.parent / "man" / f"spice-{daemon}.8").read_text().replace("\\", "")
-            for credential in values(unit_file(daemon), "LoadCredential"):
+            for credential in values(unit_file(daemon), "LoadCredential", "NAME"):
                 name, _, stored = credential.partition(":")
-                self.assertEqual(stored, f"%N.{name}")
+                full_name = "spice-relay" if daemon == "relay" else f"spice-{daemon}@NAME"
+                self.assertEqual(stored, f"{full_name}.{name}")
                 self.assertIn(f".{name}", page)
-            for address in values(unit_file(daemon).with_suffix(".socket"), "ListenStream"):
-                if address.startswith("%t/"):
-                    self.assertIn(address.replace("%t", "/run").replace("%i", "NAME"), page)
+            for address in values(unit_file(daemon).with_suffix(".socket"), "ListenStream", "NAME"):
+                if address.startswith("/"):
+                    self.assertIn(address, page)
 
     def test_verified(self) -> None:
         """systemd finds no mistake in any unit."""
