@@ -98,7 +98,12 @@ class Inspection:
 
     @shown
     def queues(self, client: int | None = None) -> None:
-        """What waits to be sent on display and cursor channels, and what is on its way."""
+        """
+        What waits to be sent on display and cursor channels, and what is on its way.
+
+        Commands, drawables and the bytes that they hold, surfaces of which pixels are owed, jobs of
+        threads; bytes on their way, of how many; drawables that were covered before they were sent.
+        """
         rows: list[tuple[Any, ...]] = []
         for id, core in self._cores(client):
             if core.channel == "cursor":
@@ -263,7 +268,7 @@ def guide_text(inspection: type = Inspection) -> str:
     """The printed guide."""
     lines = guide_lines(inspection)
     width = max(len(name) for name, _text in lines)
-    listed = "\n".join(f"  {name:{width}}  {text}" for name, text in lines)
+    listed = "\n".join(f"  {name:{width}}  {text.partition('. ')[0].rstrip('.')}" for name, text in lines)
     return (
         f"{listed}\n"
         "Any Python may be typed. The daemon stands still while it runs; clients, the picture and\n"

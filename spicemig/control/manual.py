@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spicemig.control.cli import make_parser
+from spicemig.control.inspection import guide_lines
+from spicemig.control.waits import CAUSES
 from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
 from spicemig.daemons.options import Option
@@ -30,7 +32,9 @@ PAGES = (
     "spicemig.1",
     "spicemig.ini.5",
     "spicemig-protocol.7",
+    "spicemig-manhole.7",
 )
+MANHOLE_SESSION = TOP / "docs" / "manhole-session.txt"  # a transcript; tests.peers.test_manhole keeps it
 _MADE = re.compile(r'(?<=^\.\\" made from )(\w+)\n.*?(?=^\.\\" end$)', re.MULTILINE | re.DOTALL)
 
 
@@ -155,11 +159,50 @@ def messages_part() -> str:
     return "\n".join(lines) + "\n"
 
 
+def manhole_options_part() -> str:
+    """The section of the manhole, for ``spicemig-manhole(7)``."""
+    lines: list[str] = []
+    for each in options.options_of(SECTIONS["manhole"]):
+        default = each.default.replace("{daemon}", "DAEMON") or "empty"
+        lines += [
+            ".TP",
+            f'.BR {each.name} " ({roff(each.kind.words)})"',
+            roff(each.help),
+            roff(f"Default: {default}."),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def manhole_names_part() -> str:
+    """What one can type in a manhole."""
+    lines: list[str] = []
+    for name, text in guide_lines():
+        lines += [".TP", ".B " + roff(name), roff(text)]
+    return "\n".join(lines) + "\n"
+
+
+def manhole_causes_part() -> str:
+    """What channels can wait for."""
+    lines: list[str] = []
+    for cause in CAUSES:
+        lines += [".TP", ".B " + roff(cause.name), roff(cause.help[0].upper() + cause.help[1:] + ".")]
+    return "\n".join(lines) + "\n"
+
+
+def manhole_session_part() -> str:
+    """A session in a manhole, as it was."""
+    return ".nf\n" + roff(MANHOLE_SESSION.read_text(encoding="utf-8")) + ".fi\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "options": options_part,
     "relay_options": relay_options_part,
     "commands": commands_part,
     "messages": messages_part,
+    "manhole_options": manhole_options_part,
+    "manhole_names": manhole_names_part,
+    "manhole_causes": manhole_causes_part,
+    "manhole_session": manhole_session_part,
 }
 
 
