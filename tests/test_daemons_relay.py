@@ -123,11 +123,12 @@ class DaemonTests(SynchronousTestCase):
     def test_everything(self) -> None:
         """All ways for clients, and tickets of both sides."""
         daemon = self.daemon(
-            "[listen]\nplain = tcp:1\ntls = tcp:2\nunix = unix:run/viewer.sock\nmax_clients = 7\n"
+            "[listen]\nplain = tcp:1\ntls = tcp:2\nwebsocket = tcp:3\nviewer = .\nmax_clients = 7\n"
+            "unix = unix:run/viewer.sock\n"
             "[tls]\ncertificate = relay.pem\nkey = relay.key\nca = ca.pem\n[auth]\nticket_file = ticket\n"
             "[relay]\nroutes = * spice+tls://a:5901\nticket_file = ticket\nlink_seconds = 3\n"
         )
-        self.assertEqual(sorted(server[0] for server in self.reactor.tcpServers), [1, 2])
+        self.assertEqual(sorted(server[0] for server in self.reactor.tcpServers), [1, 2, 3])
         (route,) = daemon.relay.routes
         self.assertEqual((route.password, route.servers), (b"of clients", (Address("a", tls_port=5901),)))
         self.assertTrue(daemon.relay.authenticate(b"of clients", 0.0))
@@ -149,6 +150,7 @@ class DaemonTests(SynchronousTestCase):
             ("[relay]\nroutes = * spice+tls://a:5901\n", "relay", "routes"),
             ("[relay]\nticket_file = nothing\n", "relay", "ticket_file"),
             ("[listen]\ntls = tcp:1\n", "listen", "tls"),
+            ("[listen]\nviewer = nothing\n", "listen", "viewer"),
             ("[guest]\nkind = demo\n", "guest", ""),
             ("[auth]\nticket_file = nothing\n", "auth", "ticket_file"),
         ):

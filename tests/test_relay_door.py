@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 
 from spicemig.client.session import ViewerSession
 from spicemig.relay import door
@@ -130,6 +133,9 @@ class DoorTests(RelayCase):
 class Recorder(Protocol):
     """Remembers what it was told."""
 
+    def no_channel(self) -> None:
+        """As a client's connection."""
+
     def __init__(self) -> None:
         self.heard = b""
 
@@ -140,12 +146,14 @@ class Recorder(Protocol):
 class StrangerTests(RelayCase):
     """What strangers say to a door."""
 
+    pages: Path | None = None
+
     if door.wsproto is None:
         skip = door.why_not()
 
     def door(self) -> tuple[Any, StringTransport]:
         """A door that nobody has come through yet."""
-        opened = DoorFactory(Factory.forProtocol(Recorder)).buildProtocol(None)
+        opened = DoorFactory(Factory.forProtocol(Recorder), directory=self.pages).buildProtocol(None)
         transport = StringTransport()
         opened.makeConnection(transport)
         return opened, transport
@@ -177,6 +185,27 @@ class StrangerTests(RelayCase):
             opened.dataReceived(data)
             self.assertTrue(transport.disconnected or transport.disconnecting, data[:20])
             self.assertEqual(opened.wrappedProtocol.heard, b"")
+
+    def test_page(self) -> None:
+        """Where there are pages, whoever asks for one is answered, but with nothing beside them."""
+        self.pages = Path(self.mktemp())
+        self.pages.mkdir()
+        (self.pages.parent / "secret").write_text("not for you")
+        for path, status, text in (
+            (b"/", b"404", b"no such page"),
+            (b"/../secret", b"404", b""),
+            (b"/%2e%2e/secret", b"404", b""),
+            (b"/..%2fsecret", b"404", b""),
+        ):
+            opened, transport = self.door()
+            request = b"GET " + path + b" HTTP/1.0\r\nHost: a\r\n\r\n"
+            opened.dataReceived(request[:9])
+            opened.dataReceived(request[9:])
+            answer = transport.value()
+            self.assertEqual(answer.split()[1], status)
+            self.assertIn(text, answer)
+            self.assertEqual(opened.wrappedProtocol.heard, b"")
+            opened.connectionLost(Failure(ConnectionDone()))
 
     def test_ping_and_close(self) -> None:
         """Pings are answered; a browser that closes is answered and closed."""

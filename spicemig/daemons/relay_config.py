@@ -109,6 +109,12 @@ class RelayListenSettings:
         """For browsers and all other clients: these endpoints take SPICE and SPICE over WebSocket, each
         without TLS or, if there are certificate and key in [tls], with it, and tell them apart.""",
     )
+    viewer: Path | None = option(
+        kinds.path,
+        "",
+        """A directory with the pages of a viewer, such as /usr/share/spice-html5, that browsers are given at
+        the websocket endpoints: http://HOST:PORT/spice_auto.html with that one. Anybody may read them.""",
+    )
     secure_channels: frozenset[str] = option(
         channels, "", "These channels are refused on plain connections; clients then use the TLS port."
     )
@@ -183,6 +189,9 @@ def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, s
     reason = door.why_not()
     if settings.listen.websocket and reason:
         yield "listen", "websocket", reason
+    viewer = settings.listen.viewer
+    if viewer and not viewer.is_dir():
+        yield "listen", "viewer", f"there is no directory {viewer}"
     if settings.server.control is None:
         yield "server", "control", "must not be empty"
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)

@@ -47,6 +47,10 @@ class ClientConnection(RelayConnection):
         self._deadline = Deadline(self.clock, self.link, self._deadline_passed)
         self._deadline.renew()
 
+    def no_channel(self) -> None:
+        """The connection is for something else, but goes on to count as that of a stranger."""
+        self._deadline.stop()
+
     def secured(self) -> None:
         """TLS has begun on a connection that was taken for one without."""
         self._about["secure"] = True

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest
-from twisted.web.server import Site
-from twisted.web.static import File
 
 from spicemig.relay import door
 from tests.peers.harness import Daemon, Program, Relay, eventually, why_no
@@ -50,12 +47,9 @@ class BrowserTests(RelayCase):
         super().setUp()
 
     async def browser(self, relay: Relay) -> Browser:
-        """A browser with the viewer's page."""
-        pages = reactor.listenTCP(0, Site(File(str(PAGES))), interface="127.0.0.1")
-        self.addCleanup(pages.stopListening)
+        """A browser with the viewer's page, which it has from the relay."""
         browser = self.program(Browser(await self.program(XScreen()).up(), self.short_directory / "chromium"))
-        where = f"host=127.0.0.1&port={relay.port('websocket')}"
-        browser.open(f"http://127.0.0.1:{pages.getHost().port}/spice_auto.html?{where}")
+        browser.open(f"http://127.0.0.1:{relay.port('websocket')}/spice_auto.html")
         return browser
 
     async def shows(self, host: Daemon, browser: Browser) -> tuple[int, int]:
@@ -72,7 +66,7 @@ class BrowserTests(RelayCase):
         """Handovers of all kinds: the picture is right after each, and every key came once."""
         source, target = await self.hosts()
         relay = await self.relay(
-            plain(source), options={"listen": {"websocket": "tcp:0:interface=127.0.0.1"}}
+            plain(source), options={"listen": {"websocket": "tcp:0:interface=127.0.0.1", "viewer": PAGES}}
         )
         browser = await self.browser(relay)
         await self.shows(source, browser)
