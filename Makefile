@@ -7,6 +7,7 @@
 #              clients on slow lines, packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
 #              CODECS="--sources FOLDER" compiles the codecs of the peer (apt-get source spice spice-gtk)
 # make deb     Debian packages in build/deb/, looked through by lintian; needs the Build-Depends of debian/control
+# make check-deb   builds them, installs them in a clean Debian 12 and moves a guest there; as root, with debootstrap
 # make docs    write again what is made from declarations: etc/ and man/
 # make clean   remove what these made
 
@@ -19,7 +20,7 @@ PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-util
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 KERNELS := $(wildcard spicemig/_kernels/*.[ch])
 
-.PHONY: all demo check check-debian lint bench deb docs clean peers
+.PHONY: all demo check check-debian lint bench deb check-deb docs clean peers
 
 all: $(VENV)/ready
 
@@ -60,6 +61,10 @@ deb:
 	git ls-files -z | tar -c --null --files-from=- | tar -x -C build/deb/spicemig
 	cd build/deb/spicemig && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign
 	cd build/deb && lintian --fail-on error,warning *.changes
+
+check-deb: deb
+	rm -rf build/debian
+	debian/clean-tree build/debian
 
 docs: all
 	$(BIN)/python -m spicemig.control.manual
