@@ -7,11 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from OpenSSL import crypto
+from OpenSSL import SSL, crypto
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -19,7 +20,8 @@ from spicemig.codecs import video
 from spicemig.control.certificates import Authority
 from spicemig.control.interfaces import IHost
 from spicemig.daemons.config import Settings
-from spicemig.daemons.migrations import Door, guest_versions
+from spicemig.daemons.migrations import Door, guest_versions, host_facts
+from spicemig.daemons.reloading import LOOK_SECONDS
 from spicemig.daemons.service import Daemon, StartError
 from spicemig.daemons.tls import Credentials, bears_name, names_in
 from spicemig.errors import ConfigError, LinkError, MigrationError, ProtocolError
@@ -332,3 +334,95 @@ class CredentialsTests(DaemonCase):
         _, other = Authority(self.directory).issue("other", "a.example")
         settings.tls.key.write_bytes(other.read_bytes())
         self.assertEqual(self.assertRaises(ConfigError, Credentials, settings).option, "key")
+
+
+class ReloadTests(DaemonCase):
+    """What a daemon takes over while it runs."""
+
+    text = MIGRATION + "[auth]\nticket_file = ticket\n[listen]\ntls = tcp:5901\n"
+
+    def reloading(self, text: str) -> Daemon:
+        """A daemon that can read its settings again."""
+        daemon = self.daemon(self.text)
+        daemon.read_settings = lambda: self.settings_again(text)
+        return daemon
+
+    def settings_again(self, text: str) -> Settings:
+        """The settings, changed."""
+        file = self.directory / "spicemig.ini"
+        file.write_text("[server]\nstate_dir = state\ncontrol = run/control.sock\n" + text)
+        return Settings.read(file, "source")
+
+    def renew(self, name: str = "host") -> None:
+        """Another certificate of the same name, and its key."""
+        Authority(self.directory).issue(name, "a.example", "127.0.0.1")
+
+    def shown(self, daemon: Daemon) -> bytes:
+        """The certificate that new clients are shown."""
+        context = daemon.credentials.for_clients().getContext()
+        certificate = SSL.Connection(context, None).get_certificate()
+        return crypto.dump_certificate(crypto.FILETYPE_PEM, certificate)
+
+    def test_certificates(self) -> None:
+        """On SIGHUP new connections are shown the new certificate, on listeners that stay."""
+        daemon = self.daemon(self.text)
+        listener = daemon.credentials.for_clients()
+        before = self.shown(daemon)
+        self.renew()
+        self.assertEqual(self.shown(daemon), before)
+        daemon.reload()
+        self.assertNotEqual(self.shown(daemon), before)
+        shown = SSL.Connection(listener.getContext(), None).get_certificate()
+        self.assertEqual(crypto.dump_certificate(crypto.FILETYPE_PEM, shown), self.shown(daemon))
+        self.assertEqual(daemon.credentials.chain[0].digest("sha256"), shown.digest("sha256"))
+
+    def test_files_change(self) -> None:
+        """Without a signal, too, once the files are complete."""
+        daemon = self.daemon(self.text)
+        before = self.shown(daemon)
+        self.renew()
+        self.reactor.advance(LOOK_SECONDS)
+        self.assertEqual(self.shown(daemon), before)  # it may not be all yet
+        self.reactor.advance(LOOK_SECONDS)
+        self.assertNotEqual(self.shown(daemon), before)
+
+    def test_damaged(self) -> None:
+        """A certificate that is damaged changes nothing; a right one later does."""
+        daemon = self.daemon(self.text)
+        before = self.shown(daemon)
+        (self.directory / "host.pem").write_text("rubbish")
+        daemon.reload()
+        self.reactor.pump([LOOK_SECONDS] * 3)
+        self.assertEqual(self.shown(daemon), before)
+        self.renew()
+        self.reactor.pump([LOOK_SECONDS] * 2)
+        self.assertNotEqual(self.shown(daemon), before)
+
+    def test_limits(self) -> None:
+        """How many clients there may be is taken over; so is whether tickets are asked for."""
+        text = (
+            MIGRATION + "[auth]\nmode = none\n[listen]\ntls = tcp:5901\nmax_clients = 3\nmulti_client = no\n"
+        )
+        daemon = self.reloading(text)
+        daemon.reload()
+        self.assertEqual(daemon.sessions.settings.max_clients, 3)
+        self.assertFalse(daemon.sessions.settings.multi_client)
+        self.assertEqual(host_facts(daemon).max_clients, 3)
+        self.assertIsNone(daemon.sessions.ticket)
+
+    def test_mistake(self) -> None:
+        """With a mistake anywhere all stays as it was."""
+        daemon = self.reloading(self.text + "max_clients = none\n")
+        (self.directory / "ticket").write_text("another\n")
+        daemon.reload()
+        self.assertTrue(daemon.sessions.ticket.check(b"of clients", 4.0))
+        self.assertEqual(daemon.sessions.settings.max_clients, 64)
+
+    def test_restart(self) -> None:
+        """What takes a restart is not taken over, and said to be so."""
+        daemon = self.reloading(self.text + "plain = tcp:1\n[demo]\nwidth = 900\n[display]\nworkers = 7\n")
+        with capturedLogs() as events:
+            daemon.reload()
+        named = {(event["section"], event["name"]) for event in events if "section" in event}
+        self.assertEqual(named, {("listen", "plain"), ("demo", "width"), ("display", "workers")})
+        self.assertEqual(daemon.settings.display.workers, 2)

@@ -26,6 +26,7 @@ from spicemig.daemons import systemd
 from spicemig.daemons.listeners import Listeners
 from spicemig.daemons.logs import json_observer
 from spicemig.daemons.program import DaemonOptions
+from spicemig.daemons.reloading import CertificateWatch, changed, reloaded
 from spicemig.daemons.tls import Credentials
 from spicemig.errors import ConfigError, MigrationError, SpicemigError
 
@@ -60,7 +61,9 @@ class DaemonService(MultiService):
         self.in_foreground = True
         self.started_at = time.monotonic()
         self._pool = ThreadPool(0, workers, "spicemig")
+        self.read_settings: Callable[[], Any] | None = None  # from the file and the command line, again
         self._watchdog: LoopingCall | None = None
+        self._certificates: CertificateWatch | None = None
         self._old_hangup: Any = None
         self._failed: Exception | None = None
 
@@ -73,6 +76,7 @@ class DaemonService(MultiService):
             daemon = cls(options["settings"], reactor)
         except ConfigError as error:
             raise SystemExit(f"spice-{options.daemon}: {error}") from error
+        daemon.read_settings = options.read_again
         daemon.log_file = options.twistd("logfile")
         daemon.in_foreground = bool(options.twistd("nodaemon"))
         return daemon
@@ -146,6 +150,7 @@ class DaemonService(MultiService):
             self._watchdog = LoopingCall(systemd.notify, "WATCHDOG=1")
             self._watchdog.clock = self.reactor
             self._watchdog.start(interval)
+        self._certificates = CertificateWatch(self.credentials, self._renew_certificates, self.reactor)
 
     def _not_ready(self, error: Exception) -> None:
         """Undo what was done, and have the program end."""
@@ -167,6 +172,8 @@ class DaemonService(MultiService):
             signal.signal(signal.SIGHUP, self._old_hangup)
         if self._watchdog is not None:
             self._watchdog.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         yield self._before_end()
         yield self.listeners.close()
         self._end()
@@ -180,13 +187,38 @@ class DaemonService(MultiService):
         self.reactor.callFromThread(self.reload)
 
     def reload(self) -> None:
-        """Read the ticket file again."""
+        """
+        Read settings, ticket and certificates again; a mistake in any of them changes nothing.
+
+        Sessions go on as they are. Changed options that take a restart are named in the log.
+        """
+        before = self.settings
         try:
-            self._take_ticket(self._first_ticket())
+            wanted = before if self.read_settings is None else self.read_settings()
+            self.settings = reloaded(before, wanted)
+            ticket = self._first_ticket()
+            self.credentials.reload(self.settings)
         except ConfigError as error:
+            self.settings = before
             self.log.error("not reloaded: {error}", error=str(error))
+            return
+        self._take_ticket(ticket)
+        self._take_limits()
+        self.log.info("settings, ticket and certificates read again")
+        for section, name in changed(self.settings, wanted):
+            self.log.warn("[{section}] {name} has changed; that takes a restart", section=section, name=name)
+
+    def _renew_certificates(self) -> None:
+        """Their files have changed."""
+        try:
+            self.credentials.reload(self.settings)
+        except ConfigError as error:
+            self.log.error("certificates not reloaded: {error}", error=str(error))
         else:
-            self.log.info("ticket file read again")
+            self.log.info("certificates read again")
+
+    def _take_limits(self) -> None:
+        """Keep new clients to what the settings say now."""
 
     def _take_ticket(self, ticket: Ticket | None) -> None:
         """Ask new clients for this ticket, or for none."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.python import usage
@@ -29,11 +30,16 @@ class DaemonOptions(usage.Options):
         return f"Usage: twistd [-n] spice-{self.daemon} [--config FILE] [--set SECTION.OPTION=VALUE]..."
 
     def postOptions(self) -> None:
-        file = self["config"] or f"/etc/spicemig/{self.daemon}.ini"
+        # not relative: it is read again on SIGHUP, wherever twistd is by then
+        self.file = os.path.abspath(self["config"] or f"/etc/spicemig/{self.daemon}.ini")
         try:
-            self["settings"] = self.read_settings(file)
+            self["settings"] = self.read_again()
         except ConfigError as error:
             raise SystemExit(f"spice-{self.daemon}: {error}") from error
+
+    def read_again(self) -> Any:
+        """The settings as they are now; raises :class:`ConfigError`."""
+        return self.read_settings(self.file)
 
     def read_settings(self, file: str) -> Any:
         """The settings in this file and of the command line; raises :class:`ConfigError`."""

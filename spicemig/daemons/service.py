@@ -179,6 +179,12 @@ class Daemon(DaemonService):
     def _take_ticket(self, ticket: Ticket | None) -> None:
         self.sessions.ticket = ticket
 
+    def _take_limits(self) -> None:
+        listen, sessions = self.settings.listen, self.sessions
+        sessions.settings = replace(
+            sessions.settings, max_clients=listen.max_clients, multi_client=listen.multi_client
+        )
+
     # what the control API asks
 
     @property

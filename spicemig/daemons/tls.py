@@ -3,14 +3,14 @@
 TLS for both kinds of connection: clients, and other hosts.
 
 Everything is read when the contexts are made, so that a wrong file stops the
-start. Between hosts both sides show a certificate; names are compared by
-service-identity.
+start, and again by :meth:`Credentials.reload`. Between hosts both sides show a
+certificate; names are compared by service-identity.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,48 @@ from typing import Any
 from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet import ssl
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
 
 from spicemig.daemons.config import TLSSettings
 from spicemig.errors import ConfigError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+FILES = ("certificate", "key", "ca", "client_ca")  # options that name one
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class _Current:
+    """A context factory that stays while what it gives changes."""
+
+    def __init__(self, options: Callable[[], Any]) -> None:
+        self._options = options
+
+    def getContext(self) -> Any:
+        """The newest context."""
+        return self._options().getContext()
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        """See ``IOpenSSLServerConnectionCreator``."""
+        return SSL.Connection(self.getContext(), None)
+
+
+def _stamp(file: Path | None) -> Any:
+    try:
+        status = None if file is None else file.stat()
+    except OSError:
+        return None
+    return status and (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 class Credentials:
     """The files of the ``[tls]`` section, read and checked; raises :class:`ConfigError`."""
 
     def __init__(self, settings: Any) -> None:
+        self._read_all(settings)
+
+    def _read_all(self, settings: Any) -> None:
         self.settings: TLSSettings = settings.tls
         self._file = str(settings.file)
         self.key: Any = None
@@ -45,13 +75,32 @@ class Credentials:
         if self.settings.client_ca:
             self.client_ca = self._certificates("client_ca")
 
+        # made once, so that what OpenSSL does not like is found now; new connections take them from here
+        self._for_clients = self._options(self.client_ca) if self.chain else None
+        self._for_sources = self._options(self.ca) if self.chain else None
+        for options in (self._for_clients, self._for_sources):
+            if options is not None:
+                options.getContext()
+
+    def reload(self, settings: Any) -> None:
+        """
+        Read the files again, for connections that are made from now on.
+
+        Raises :class:`ConfigError`, and leaves everything as it is, if one of them is wrong.
+        """
+        self.__dict__.update(vars(Credentials(settings)))
+
+    def stamps(self) -> tuple[Any, ...]:
+        """What changes when one of the files is written or replaced."""
+        return tuple(_stamp(getattr(self.settings, name)) for name in FILES)
+
     def for_clients(self) -> Any:
-        """The context of the listener for SPICE clients."""
-        return self._options(self.client_ca)
+        """The context factory of the listener for SPICE clients; always the newest context."""
+        return _Current(lambda: self._for_clients)
 
     def for_sources(self) -> Any:
-        """The context of the migration listener: who connects must show a certificate of the CA."""
-        return self._options(self.ca)
+        """The same of the migration listener: who connects must show a certificate of the CA."""
+        return _Current(lambda: self._for_sources)
 
     def for_target(self, name: str) -> Any:
         """The context for connecting to a target whose certificate must bear this name."""
