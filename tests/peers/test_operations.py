@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What operators do to real daemons: read their logs, and have them reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from spicemig.errors import ProtocolError
+from spicemig.wire.messages.main import AgentData, ClientAgentData
+from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, eventually
+
+TICKET, WRONG, NEW = "ticket-of-clients", "barley-not-sesame", "set-while-it-ran"
+CLIPBOARD = b"copied-in-the-clipboard"
+
+
+class LogTests(PeersTestCase):
+    """What is secret is in no log, in text or JSON, whatever happens."""
+
+    def ticketed(self, log_format: str) -> dict[str, dict[str, Any]]:
+        """Settings with a ticket."""
+        file = self.short_directory / "ticket"
+        file.write_text(TICKET + "\n")
+        return {"server": {"log_format": log_format}, "auth": {"mode": "ticket", "ticket_file": file}}
+
+    async def refused(self, daemon: Daemon, password: str) -> None:
+        """A viewer with a ticket that is not right."""
+        viewer = ensureDeferred(self.viewer(daemon.address(), password.encode()))
+        await self.assertFailure(viewer, ProtocolError)
+
+    async def test_secrets(self) -> None:
+        """Tickets, right and wrong, keys that are typed and what is copied never come to a log."""
+        source = await self.daemon("source", options=self.ticketed("json"))
+        target = await self.daemon("target", options=self.ticketed("text"))
+        await self.refused(source, WRONG)
+        viewer = await self.viewer(source.address(), TICKET.encode())
+        await self.silent_typing(viewer, source)
+        report = await source.migrate(target)
+        self.assertEqual(report["outcome"], "completed", report)
+        await self.silent_typing(viewer, target)
+        await target.fetch("PUT", "/v1/ticket", {"ticket": NEW})
+        await self.refused(target, TICKET)
+        await self.viewer(target.address(), NEW.encode())
+        viewer.do(viewer.main.send, ClientAgentData(data=CLIPBOARD))
+        # the same where it has no business: the channel is closed, and that is logged
+        viewer.do(viewer.cursor.send, AgentData(data=CLIPBOARD))
+        await eventually(lambda: self.logged(target, "cursor channel of"), what="the message is refused")
+        for daemon in (source, target):
+            daemon.kill(signal.SIGHUP)
+            await eventually(lambda daemon=daemon: self.logged(daemon, "read again"))
+            text = "\n".join(daemon.lines)
+            for secret in (TICKET, WRONG, NEW, MIGRATION_SECRET, CLIPBOARD.decode()):
+                self.assertNotIn(secret, text)
+        events = [json.loads(line) for line in source.lines if line.startswith("{")]
+        self.assertTrue({"time", "level", "namespace", "message"} <= set.intersection(*map(set, events)))
+        self.assertTrue([event for event in events if event.get("reason") == "wrong or expired ticket"])
+
+    def logged(self, daemon: Daemon, text: str) -> bool:
+        """Whether a line of the log has this."""
+        return any(text in line for line in daemon.lines)
+
+    async def silent_typing(self, viewer: Any, daemon: Daemon) -> None:
+        """Typing writes nothing at all to the log."""
+        before, lines = len(await daemon.inputs()), self.own_lines(daemon)
+        viewer.do(viewer.inputs.position, 5, 5)
+        viewer.type_keys(*range(2, 50))
+
+        async def typed() -> bool:
+            return len(await daemon.inputs()) >= before + 96
+
+        await eventually(typed, what="the guest saw the keys")
+        self.assertEqual(self.own_lines(daemon), lines)
+
+    @staticmethod
+    def own_lines(daemon: Daemon) -> list[str]:
+        """The log, but for what the control socket was asked."""
+        return [line for line in daemon.lines if "/v1/" not in line]
+
+
+class ReloadTests(PeersTestCase):
+    """A daemon that reads its files again, and its clients."""
+
+    async def shown(self, daemon: Daemon) -> str:
+        """The certificate that a client is shown now."""
+        address = ("127.0.0.1", daemon.port("tls"))
+        return await deferToThread(ssl.get_server_certificate, address, timeout=10)
+
+    async def test_reload(self) -> None:
+        """On SIGHUP new clients see the new certificate and need the new ticket; others go on undisturbed."""
+        ticket = self.short_directory / "ticket"
+        ticket.write_text("first\n")
+        pair = self.authority.sign("source")
+        source = await self.daemon(
+            "source", pair=pair, options={"auth": {"mode": "ticket", "ticket_file": ticket}}
+        )
+        viewer = await self.viewer(source.address(tls=True), b"first")
+        before = await self.shown(source)
+        self.assertEqual(before.split(), pair.certificate.read_text().split())
+        other = self.authority.sign("another")
+        os.replace(other.certificate, pair.certificate)
+        os.replace(other.key, pair.key)
+        ticket.write_text("second\n")
+        source.kill(signal.SIGHUP)
+        await eventually(lambda: any("read again" in line for line in source.lines))
+        self.assertEqual((await self.shown(source)).split(), pair.certificate.read_text().split())
+        self.assertNotEqual(await self.shown(source), before)
+        refused = ensureDeferred(self.viewer(source.address(), b"first"))
+        await self.assertFailure(refused, ProtocolError)
+        await self.viewer(source.address(), b"second")
+        await self.same_picture(source, viewer.screen)
