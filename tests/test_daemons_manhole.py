@@ -12,10 +12,9 @@ from unittest import mock
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from twisted.internet.address import UNIXAddress
-from twisted.internet.defer import succeed
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.test.iosim import FakeTransport, connect
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.daemons.config import Settings
 from spicemig.daemons.manhole import KEY_FILE
@@ -23,11 +22,12 @@ from spicemig.daemons.service import Daemon, StartError
 from spicemig.errors import ConfigError
 
 try:
-    from twisted.conch.ssh import channel, common, connection, keys, transport, userauth
+    from twisted.conch.ssh import common, keys
 
     from spicemig.daemons import manhole_ssh as ssh
+    from tests.ssh_client import Channel, Client
 except ImportError as missing:
-    raise SkipTest(f"needs twisted[conch]: {missing}") from missing
+    skip = f"needs twisted[conch]: {missing}"
 
 
 def key_pair() -> tuple[Any, bytes]:
@@ -182,90 +182,7 @@ class KeyFileTests(ManholeCase):
             self.assertIn("[manhole] host_key", self.mistake("host_key = key\n"))
 
 
-# -- an SSH client in memory ------------------------------------------------------------------------
-
-
-class _Authentication(userauth.SSHUserAuthClient):
-    """Shows one key."""
-
-    def __init__(self, key: Any, instance: Any) -> None:
-        super().__init__(b"anybody", instance)
-        self.key = key
-
-    def getPublicKey(self) -> Any:
-        key, self.key = self.key, None
-        self.shown = key or getattr(self, "shown", None)
-        return None if key is None else key.public()
-
-    def getPrivateKey(self) -> Any:
-        return succeed(self.shown)
-
-
-class _Channel(channel.SSHChannel):
-    """One session; ``ask`` are the requests that are made when it is open."""
-
-    name = b"session"
-
-    def __init__(self, *ask: tuple[bytes, bytes], **named: Any) -> None:
-        super().__init__(**named)
-        self.ask = ask
-        self.answers: list[bool] = []
-        self.told: list[bytes] = []
-        self.errors: list[bytes] = []
-        self.status: int | None = None
-        self.refused = self.ended = False
-
-    @property
-    def text(self) -> str:
-        """What the session said."""
-        return b"".join(self.told).decode()
-
-    def channelOpen(self, data: bytes) -> None:
-        for name, request in self.ask:
-            answered = self.conn.sendRequest(self, name, request, wantReply=1)
-            answered.addCallbacks(lambda _: self.answers.append(True), lambda _: self.answers.append(False))
-
-    def openFailed(self, reason: Any) -> None:
-        self.refused = True
-
-    def dataReceived(self, data: bytes) -> None:
-        self.told.append(data)
-
-    def extReceived(self, kind: int, data: bytes) -> None:
-        self.errors.append(data)
-
-    def request_exit_status(self, data: bytes) -> int:
-        self.status = int.from_bytes(data, "big")
-        return 1
-
-    def closed(self) -> None:
-        self.ended = True
-
-
-class _Sessions(connection.SSHConnection):
-    """What a client has once it is logged in."""
-
-    logged_in = False
-
-    def serviceStarted(self) -> None:
-        super().serviceStarted()
-        self.logged_in = True
-
-
-class _Client(transport.SSHClientTransport):
-    """An SSH client with one key."""
-
-    def __init__(self, key: Any) -> None:
-        self.sessions = _Sessions()
-        self.authentication = _Authentication(key, self.sessions)
-        self.host_key = b""
-
-    def verifyHostKey(self, host_key: bytes, fingerprint: str) -> Any:
-        self.host_key = host_key
-        return succeed(True)
-
-    def connectionSecure(self) -> None:
-        self.requestService(self.authentication)
+# -- clients in memory ------------------------------------------------------------------------------
 
 
 class _Transport(FakeTransport):
@@ -285,17 +202,17 @@ class SSHCase(ManholeCase):
         super().setUp()
         self.pumps: list[Any] = []
 
-    def connect(self, daemon: Daemon, key: Any = None) -> _Client:
+    def connect(self, daemon: Daemon, key: Any = None) -> Client:
         """A client that shows a key, as far as it gets."""
         server = daemon.manhole.factory.buildProtocol(UNIXAddress(""))
-        client = _Client(key or self.key)
+        client = Client(key or self.key)
         pump = connect(server, _Transport(server, isServer=True), client, _Transport(client, isServer=False))
         self.pumps.append(pump)
         self.addCleanup(self.quiet, client)
         self.go_on()
         return client
 
-    def quiet(self, client: _Client) -> None:
+    def quiet(self, client: Client) -> None:
         """End a connection, if it has not ended."""
         client.transport.loseConnection()
         self.go_on()
@@ -307,14 +224,14 @@ class SSHCase(ManholeCase):
                 pump.flush()
             self.reactor.advance(0)
 
-    def ask(self, client: _Client, *ask: tuple[bytes, bytes]) -> _Channel:
+    def ask(self, client: Client, *ask: tuple[bytes, bytes]) -> Channel:
         """A session with these requests."""
-        session = _Channel(*ask, conn=client.sessions)
+        session = Channel(*ask, conn=client.sessions)
         client.sessions.openChannel(session)
         self.go_on()
         return session
 
-    def run_command(self, client: _Client, command: bytes) -> _Channel:
+    def run_command(self, client: Client, command: bytes) -> Channel:
         """Run a command."""
         return self.ask(client, (b"exec", common.NS(command)))
 
@@ -381,7 +298,7 @@ class LoginTests(SSHCase):
         client = self.connect(self.daemon())
         self.assertEqual(client.outgoingCompressionType, b"none")
         self.assertEqual(set(ssh.Transport.supportedCiphers), {b"aes128-ctr", b"aes192-ctr", b"aes256-ctr"})
-        forward = _Channel(conn=client.sessions)
+        forward = Channel(conn=client.sessions)
         forward.name = b"direct-tcpip"
         client.sessions.openChannel(forward)
         self.go_on()
@@ -442,14 +359,14 @@ class CommandTests(SSHCase):
         session = self.run_command(self.client, b"for number in range(3):\n    print(number)\n")
         self.assertEqual(session.text, "0\n1\n2\n")
 
-    def prompt(self) -> _Channel:
+    def prompt(self) -> Channel:
         """A session at a terminal."""
         terminal = session_request(b"xterm", 24, 80)
         session = self.ask(self.client, (b"pty-req", terminal), (b"shell", b""))
         self.assertEqual(session.answers, [True, True])
         return session
 
-    def type(self, session: _Channel, text: bytes) -> None:
+    def type(self, session: Channel, text: bytes) -> None:
         """Type something."""
         session.write(text)
         self.go_on()

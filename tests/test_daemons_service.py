@@ -418,6 +418,14 @@ class ReloadTests(DaemonCase):
         self.assertTrue(daemon.sessions.ticket.check(b"of clients", 4.0))
         self.assertEqual(daemon.sessions.settings.max_clients, 64)
 
+    def test_empty_ticket(self) -> None:
+        """A file that turns out to be of no use counts as one: the limits stay, too."""
+        daemon = self.reloading(self.text + "max_clients = 3\n")
+        (self.directory / "ticket").write_text("\n")
+        daemon.reload()
+        self.assertTrue(daemon.sessions.ticket.check(b"of clients", 4.0))
+        self.assertEqual(host_facts(daemon).max_clients, 64)
+
     def test_restart(self) -> None:
         """What takes a restart is not taken over, and said to be so."""
         daemon = self.reloading(self.text + "plain = tcp:1\n[demo]\nwidth = 900\n[display]\nworkers = 7\n")
