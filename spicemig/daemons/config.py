@@ -277,7 +277,7 @@ class ManholeSettings:
     """
 
     enabled: bool = option(
-        kinds.yes_no, "no", "Whether there is one; needs Twisted's conch (Debian: python3-bcrypt)."
+        kinds.yes_no, "no", "Whether there is one; needs Twisted's conch, which Debian's has."
     )
     listen: tuple[str, ...] = option(
         kinds.private_endpoints,
