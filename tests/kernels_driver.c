@@ -30,6 +30,7 @@
 #include "scale.h"
 #include "scan.h"
 #include "settle.h"
+#include "sketch.h"
 #include "tile.h"
 
 static uint64_t dice;
@@ -615,6 +616,25 @@ static int gradual_case(void)
     return pairs > 0 && pairs <= width * height * 3 && score <= 4 * (int64_t)pairs && score >= -(int64_t)pairs;
 }
 
+static int sketch_case(void)
+{
+    const size_t width = 1 + roll(40), height = 1 + roll(20), pixel_bytes = 2 + roll(3);
+    const size_t stride = width * pixel_bytes + roll(4);
+    const unsigned log = 1 + roll(8);
+    uint8_t *src = repeating_bytes((height - 1) * stride + width * pixel_bytes), *slots = calloc(4, (size_t)1 << log);
+    const struct spicemig_sketched image = {src, stride, width, height, pixel_bytes, (uint8_t)roll(256)};
+    size_t before, after;
+
+    if (slots == NULL)
+        abort();
+    const int unknown = spicemig_sketch_find(slots, log, &image, &before) == 0;
+    spicemig_sketch_add(slots, log, &image);
+    const size_t found = spicemig_sketch_find(slots, log, &image, &after);
+    free(src);
+    free(slots);
+    return unknown && before == after && found <= after;
+}
+
 enum { LOG_PLACES = 3, LOG_SIDE = 12, LOG_COMMANDS = 24 };
 
 static uint64_t mixed(uint64_t one, uint64_t other)
@@ -903,7 +923,7 @@ int main(int count, char **arguments)
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
-                 {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case},
+                 {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case}, {"sketch", sketch_case},
                  {"log", log_case}, {"command", command_case}, {"scan", scan_case},
                  {"drawable", drawable_case}, {"covered", covered_case}, {"region", region_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;

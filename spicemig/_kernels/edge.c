@@ -184,6 +184,8 @@ static PyMethodDef methods[] = {
     {"glz_drop", spicemig_edge_glz_drop, METH_VARARGS, spicemig_glz_drop_doc},
     {"glz_decode", spicemig_edge_glz_decode, METH_VARARGS, spicemig_glz_decode_doc},
     {"gradual_score", spicemig_edge_gradual_score, METH_VARARGS, spicemig_gradual_score_doc},
+    {"sketch_add", spicemig_edge_sketch_add, METH_VARARGS, spicemig_sketch_add_doc},
+    {"sketch_find", spicemig_edge_sketch_find, METH_VARARGS, spicemig_sketch_find_doc},
     {"pack_batch", spicemig_edge_pack_batch, METH_VARARGS, spicemig_pack_batch_doc},
     {"pack_entries", spicemig_edge_pack_entries, METH_VARARGS, spicemig_pack_entries_doc},
     {"add_boxes", spicemig_edge_add_boxes, METH_VARARGS, spicemig_add_boxes_doc},

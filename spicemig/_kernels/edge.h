@@ -187,6 +187,12 @@ extern const char spicemig_boxes_of_batch_doc[];
 PyObject *spicemig_edge_entries_of_batch(PyObject *module, PyObject *args);
 extern const char spicemig_entries_of_batch_doc[];
 
+/* edge_sketch.c */
+PyObject *spicemig_edge_sketch_add(PyObject *module, PyObject *args);
+extern const char spicemig_sketch_add_doc[];
+PyObject *spicemig_edge_sketch_find(PyObject *module, PyObject *args);
+extern const char spicemig_sketch_find_doc[];
+
 /* edge_gradual.c */
 PyObject *spicemig_edge_gradual_score(PyObject *module, PyObject *args);
 extern const char spicemig_gradual_score_doc[];

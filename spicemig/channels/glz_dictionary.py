@@ -23,8 +23,9 @@ from typing import Annotated, Any
 
 from spicemig.channels.pixmap_cache import MAX_CHANNELS, CacheUse
 from spicemig.codecs.encoders import Encoded
-from spicemig.codecs.glz import GlzImage, GlzWindow, deflate
+from spicemig.codecs.glz import GlzWindow, deflate
 from spicemig.codecs.pixels import Pixels
+from spicemig.codecs.sketch import Sketch
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import carried, session_state
 from spicemig.wire.declare import Counted, u8, u32, u64
@@ -35,6 +36,7 @@ MIN_WINDOW_PIXELS = 1 << 12  # with less, nothing would ever be found
 HIT_SHARE = 0.4  # of the places that a probe looks at: with more, the window makes an image small
 NEARLY_SHARE = 0.75  # with more it makes even a photograph smaller than JPEG does
 ELSEWHERE_PIXELS = 4 << 20  # remembered of images that went out without it
+ELSEWHERE_SHARE = 0.8  # of an image that must be among them to be worth a place in the window
 
 
 _U32 = struct.Struct("<I")
@@ -74,7 +76,7 @@ class GlzDictionary:
         self.busy = False  # whether a thread encodes for it
         self.pixels_ever = 0  # that were in the window
         self._lock = Lock()
-        self._elsewhere: GlzWindow | None = None  # images that went out without it, to know them again
+        self._elsewhere: Sketch | None = None  # of images that went out without it, to know them again
         self._unsent: dict[int, int] = {}  # image id: channel that is to send it, in order
         self._sent: dict[int, int] = {}  # channel: serial of its last message with an image
         self._awaited: dict[tuple[int, int], int] = {}  # (channel, other): serial that was waited for
@@ -113,8 +115,10 @@ class GlzDictionary:
 
     def knows(self, pixels: Pixels) -> bool:
         """Whether much of an image is in the window already, or was :meth:`seen_elsewhere` before."""
-        windows = (self.window, self._elsewhere)
-        return any(window is not None and window.probe(pixels) > HIT_SHARE for window in windows)
+        elsewhere, window = self._elsewhere, self.window
+        if elsewhere is not None and elsewhere.share(pixels) > ELSEWHERE_SHARE:
+            return True
+        return window is not None and window.probe(pixels) > HIT_SHARE
 
     def has_nearly(self, pixels: Pixels) -> bool:
         """Whether nearly all of an image is in the window."""
@@ -128,11 +132,8 @@ class GlzDictionary:
         If the like of it comes again, that is worth a place in the window.
         """
         if self._elsewhere is None:
-            self._elsewhere = GlzWindow(min(self.size, ELSEWHERE_PIXELS))
-        window = self._elsewhere
-        if window.takes(pixels):
-            rows = pixels.rows()
-            window.put(GlzImage(window.next_id, pixels.format, pixels.width, pixels.height, rows))
+            self._elsewhere = Sketch(ELSEWHERE_PIXELS)
+        self._elsewhere.add(pixels)
 
     def encode(self, pixels: Pixels, channel_id: int, *, deflated: bool = False) -> InDictionary | None:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from spicemig.codecs import glz_reference, gradual_reference, lz_reference, quic_reference
+from spicemig.codecs import glz_reference, gradual_reference, lz_reference, quic_reference, sketch_reference
 
 native: ModuleType | None
 try:
@@ -25,6 +25,8 @@ quic_decode = kernel(quic_reference.quic_decode)
 lz_encode = kernel(lz_reference.lz_encode)
 lz_decode = kernel(lz_reference.lz_decode)
 gradual_score = kernel(gradual_reference.gradual_score)
+sketch_add = kernel(sketch_reference.sketch_add)
+sketch_find = kernel(sketch_reference.sketch_find)
 glz_window = kernel(glz_reference.glz_window)
 glz_forget = kernel(glz_reference.glz_forget)
 glz_state = kernel(glz_reference.glz_state)
