@@ -10,6 +10,7 @@ from spicemig.channels.display import DisplayCore
 from spicemig.channels.display_batches import BatchPacker
 from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary
+from spicemig.channels.regions_reference import BOX
 from spicemig.codecs import glz_reference
 from spicemig.codecs.compiled import Codec, choices
 from spicemig.codecs.encoders import Encoding
@@ -128,6 +129,11 @@ class TwinTests(TwinCase):
             return NotImplemented if kind else None
         return 102, [b"head", bytes(image.width), memoryview(bytes(20000 * (natural_apart + 1)))]
 
+    def box(self):
+        """Where a stream may be."""
+        top, left = self.dice.randrange(60), self.dice.randrange(60)
+        return BOX.pack(top, left, top + self.dice.choice([1, 9]), left + self.dice.choice([1, 9]))
+
     def arguments(self):
         dice = self.dice
         glz = [ImageCompression.GLZ, ImageCompression.AUTO_GLZ]
@@ -139,11 +145,12 @@ class TwinTests(TwinCase):
             dice.choice([1, 100, 16384]),
             dice.choice([500, 32768]),
             dice.choice([0, 0, 0, 900]),
+            b"".join(self.box() for _stream in range(dice.choice([0, 0, 0, 1, 3]))),
             choices(mode, dice.random() < 0.5),
             dice.choice([None, self.own]),
             None,
         )
-        self.windowed = client[7] is not None and dice.random() < 0.5
+        self.windowed = client[8] is not None and dice.random() < 0.5
         room = dice.choice([1, 5, 100]), dice.choice([1, 3000, 1 << 20])
         return client, dice.choice([0, 7, 1 << 40]), *room, dice.choice([0, 3000, 1 << 20])
 
@@ -269,7 +276,7 @@ class TwinTests(TwinCase):
                 entry.pinned = self.dice.random() < 0.1
             arguments = self.arguments()
             for image in batch.images:
-                names = arguments[0][6][image.format]
+                names = arguments[0][7][image.format]
                 if names and names[0] and self.dice.random() < 0.3 and image.surface is None:
                     try:
                         encoding = Encoding.of(image, names[0])

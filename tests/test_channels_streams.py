@@ -210,6 +210,21 @@ class CourseTests(StreamCase):
         self.started()
         self.assertEqual(self.kinds(self.draw(fill(200, 10, 300, 50))), [display.DrawFill])
 
+    def test_many_elsewhere(self):
+        """What neither touches nor reads a stream is not looked at one by one, what does is."""
+        self.started()
+        looked = []
+        self.patch(self.core, "_draw", looked.append)
+        base = fill(300, 10, 340, 50).base
+        self.draw(
+            fill(200, 10, 300, 50),
+            display.CopyBits(base, display.Point(200, 20)),
+            fill(169, 10, 200, 50),  # one column of it
+            display.CopyBits(base, display.Point(20, 20)),
+            fill(170, 10, 200, 50),
+        )
+        self.assertEqual([drawable.box.left for drawable in looked], [169, 300])
+
     def test_clipped_frames(self):
         """A frame that the guest clips is shown so; one that waited before it is given up."""
         self.started()

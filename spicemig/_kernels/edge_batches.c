@@ -13,6 +13,8 @@
 
 #define CHUNK 128 /* drawables among which covered ones are looked for */
 #define SURFACE_ROW_BYTES 20
+#define BOX_BYTES 16 /* top, left, bottom, right */
+#define POINT_BYTES 8 /* x, y */
 #define DRAW_ALPHA_BLEND 313
 #define PRIMARY 0
 #define FULL_DEPTH 32
@@ -179,9 +181,45 @@ static int is_plain(const struct packing *packing, const struct taken *taken)
     return taken->kind != SPICEMIG_UNUSUAL && depth_of(taken->target) != 1 && reads_alike(packing, taken);
 }
 
+/* Whether a stream is in a box. */
+static int is_streamed(const struct packing *packing, int64_t top, int64_t left, int64_t bottom, int64_t right)
+{
+    for (const uint8_t *at = packing->streamed, *const end = at + packing->streamed_bytes; end - at >= BOX_BYTES;
+         at += BOX_BYTES)
+        if (top < spicemig_i32_at(at + 8) && spicemig_i32_at(at) < bottom && left < spicemig_i32_at(at + 12) &&
+            spicemig_i32_at(at + 4) < right)
+            return 1;
+    return 0;
+}
+
+/*
+ * Whether a drawable that is not unusual changes or reads what is streamed. The surface
+ * is the one that its image is, or below 0.
+ */
+static int meets_streams(const struct packing *packing, const struct spicemig_drawable *drawable,
+                         long long surface)
+{
+    if (packing->streamed_bytes < BOX_BYTES)
+        return 0;
+    if (surface == PRIMARY)
+        return 1;
+    if (drawable->surface != PRIMARY)
+        return 0;
+    if (is_streamed(packing, drawable->top, drawable->left, drawable->bottom, drawable->right))
+        return 1;
+    if (drawable->number != SPICEMIG_COPY_BITS)
+        return 0;
+    if (drawable->body_bytes < drawable->behind_base + POINT_BYTES)
+        return 1;
+    const int64_t left = spicemig_i32_at(drawable->body + drawable->behind_base);
+    const int64_t top = spicemig_i32_at(drawable->body + drawable->behind_base + 4);
+    return is_streamed(packing, top, left, top + drawable->bottom - drawable->top,
+                       left + drawable->right - drawable->left);
+}
+
 static enum outcome pack_taken(struct packing *packing, const struct taken *taken)
 {
-    if (!is_plain(packing, taken))
+    if (!is_plain(packing, taken) || meets_streams(packing, &taken->drawable, taken->surface))
         return STOPPED;
     return spicemig_pack_drawable(packing, &taken->drawable,
                                   taken->kind == SPICEMIG_ONE_IMAGE ? taken->image : NULL, taken->surface);
@@ -209,9 +247,10 @@ static size_t cull(struct spicemig_row *rows, size_t count, const struct taken *
 
 static int read_client(PyObject *client, struct packing *packing)
 {
-    return PyArg_ParseTuple(client, "pLLLLLO!OO:client", &packing->mini, &packing->min_encoded,
+    return PyArg_ParseTuple(client, "pLLLLLy#O!OO:client", &packing->mini, &packing->min_encoded,
                             &packing->max_padding, &packing->separate, &packing->small,
-                            &packing->stream_pixels, &PyTuple_Type, &packing->choices, &packing->own, &packing->window) &&
+                            &packing->stream_pixels, &packing->streamed, &packing->streamed_bytes,
+                            &PyTuple_Type, &packing->choices, &packing->own, &packing->window) &&
            (PyTuple_Size(packing->choices) == FORMATS ||
             (PyErr_SetString(PyExc_ValueError, "client: not a choice for each bitmap format"), 0));
 }
@@ -336,7 +375,8 @@ static enum outcome pack_entry(struct packing *packing, PyObject *entry)
             goto release;
         }
     }
-    outcome = spicemig_pack_drawable(packing, &read, image, surface);
+    if (!meets_streams(packing, &read, surface))
+        outcome = spicemig_pack_drawable(packing, &read, image, surface);
 release:
     PyBuffer_Release(&records);
 exit:
@@ -457,8 +497,6 @@ exit:
 }
 
 #define MOST_SURFACES 32 /* that one call can tell of */
-#define BOX_BYTES 16
-
 const char spicemig_boxes_of_batch_doc[] =
     "boxes_of_batch(records, index, start, images, surfaces, stream_pixels)\n--\n\n"
     "Where drawables draw, up to the first one that may be a frame: by surface, boxes as they are in records.";

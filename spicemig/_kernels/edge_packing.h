@@ -36,6 +36,8 @@ struct packing {
     PyObject *choices; /* a tuple by bitmap format; see codecs/compiled.py */
     PyObject *own;     /* what asks the client's own dictionary, or None */
     PyObject *window;  /* of that dictionary, where it need not be asked, or None */
+    const uint8_t *streamed; /* boxes on the primary surface, as in records: where streams are */
+    Py_ssize_t streamed_bytes;
     long long min_encoded, max_padding, separate, small, stream_pixels, budget;
     /* what was made */
     PyObject *parts; /* a list of buffers; what is in small comes behind them */

@@ -231,17 +231,14 @@ class DisplayCore(ChannelCore):
         else:
             self.pipe.owe(waiting)
 
-    def _plain(self) -> bool:
-        """Whether drawings need not be looked at one by one before they are sent."""
-        return self.unbounded and not self.streams.active
-
     def _goes_directly(self) -> bool:
-        """Whether such drawings need not wait either."""
-        return self.idle and self._plain() and self._may_draw()
+        """Whether drawings need neither wait nor be looked at one by one; where streams are, they must."""
+        return self.idle and self.unbounded and self._may_draw()
 
     def _send_directly(self, batch: Any, start: int) -> int:
         """Send drawings from this one on; returns the first one that was not sent or left out."""
         self.packer.stream_pixels = self.streams.frame_pixels
+        self.packer.stream_boxes = self.streams.boxes()
         packed = self.packer.batch(batch, start, self.compression, self.common.serial_sent, self.room)
         self.send_packed(packed.messages, packed.parts)
         self.mark_flow(last=False)
@@ -373,7 +370,7 @@ class DisplayCore(ChannelCore):
     def _pump(self) -> None:
         entries = self.pipe.entries
         while entries and self._may_draw():
-            if type(entries[0]) is Waiting and self._plain() and self._send_entries():
+            if type(entries[0]) is Waiting and self.unbounded and self._send_entries():
                 continue
             if not self._ready(entries[0]):
                 return
@@ -383,6 +380,7 @@ class DisplayCore(ChannelCore):
     def _send_entries(self) -> int:
         """Send what stands first in the pipe and needs no look; how many that were."""
         entries = self.pipe.entries
+        self.packer.stream_boxes = self.streams.boxes()
         packed = self.packer.entries(entries, Waiting, self.compression, self.common.serial_sent, self.room)
         self.pipe.sent(packed.next)
         self.send_packed(packed.messages, packed.parts)

@@ -72,6 +72,7 @@ class BatchPacker:
         self._surfaces = b""
         self._own: InDictionary | None = None  # the last one of a call
         self.budget_bytes = BUDGET_BYTES
+        self.stream_boxes = b""  # where streams are; what draws or reads there is not packed
         self.stream_pixels = 0  # images of so many on the primary surface may be of a stream; 0: none is
 
     def tell_surfaces(self, surfaces: Iterable[Any]) -> None:
@@ -134,6 +135,7 @@ class BatchPacker:
             SEPARATE_BYTES,
             INLINE_BYTES,
             self.stream_pixels,
+            self.stream_boxes,
             choices(mode, self._client_lz4),
             self._in_dictionary if dictionary.usable else None,
             dictionary.window_for(self._channel_id) if not self._line.zlib_glz else None,

@@ -17,6 +17,7 @@ from typing import Any
 from spicemig.channels.display_images import CACHE_ME, HIGH_BITS_SET, TOP_DOWN, is_sound
 from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.display_reference import COVERS, NOTHING, ROW, covered, moved_from, row_of
+from spicemig.channels.regions import meet, moved
 from spicemig.codecs.compiled import Codec
 from spicemig.codecs.encoders import Encoding, pixels_of
 from spicemig.codecs.glz_reference import glz_encode
@@ -34,6 +35,7 @@ _RELOCATION = struct.Struct("<II")
 _BASE = struct.Struct("<20sB")  # surface and box, type of clip
 _RECT_BYTES = 16
 _AREA = struct.Struct("<4i")
+_POINT = struct.Struct("<2i")
 _WORD = struct.Struct("<I")
 _SURFACE = struct.Struct("<5I")
 _DESCRIPTOR = struct.Struct("<QBBII")
@@ -117,10 +119,27 @@ class _Packing:
 
     def __init__(self, client: tuple[Any, ...], serial: int, budget: int, sent: list[int]) -> None:
         self.mini, self.min_encoded, self.max_padding, _separate, self.small = client[:5]
-        self.stream_pixels, self.choices, self.own, self.window = client[5:]
+        self.stream_pixels, streamed, self.choices, self.own, self.window = client[5:]
+        self.streamed = [Rect(*sides) for sides in _AREA.iter_unpack(streamed)]
         self.serial, self.budget, self.sent = serial, budget, sent
         self.parts: list[Any] = []
         self.total = self.messages = self.own_pixels = 0
+
+    def streams(self, record: _Record) -> bool:
+        """Whether one that is simple changes or reads what is streamed."""
+        if not self.streamed:
+            return False
+        if any(image.surface == _PRIMARY for image in record.images):
+            return True
+        if record.surface != _PRIMARY:
+            return False
+        boxes = [record.box]
+        if record.number == COPY_BITS:
+            if len(record.body) < record.behind_base + _POINT.size:
+                return True
+            left, top = _POINT.unpack_from(record.body, record.behind_base)
+            boxes.append(moved(record.box, left - record.box.left, top - record.box.top))
+        return any(meet(rect, box) for rect in self.streamed for box in boxes)
 
     def result(self, next: int, dropped: int = 0) -> tuple[int, int, int, list[Any], int, int]:
         return next, self.messages, self.total, self.parts, dropped, self.own_pixels
@@ -281,7 +300,8 @@ def pack_batch(
                 dropped += 1
             elif record.surface in known:
                 full = packing.messages >= room or packing.total >= bytes_room
-                if full or keep or not _drawn_alike(record, known) or not packing.pack(record):
+                plain = not keep and _drawn_alike(record, known) and not packing.streams(record)
+                if full or not plain or not packing.pack(record):
                     return packing.result(start, dropped)
             start += 1
     return packing.result(start, dropped)
@@ -418,7 +438,7 @@ def pack_entries(
         if not isinstance(entry, Waiting) or type(entry) is not kind or entry.pinned or entry.snapshot:
             return packing.result(place)
         record = _Record(entry.record, 0).find_images(entry.images)
-        if not record.simple() or not packing.pack(record):
+        if not record.simple() or packing.streams(record) or not packing.pack(record):
             return packing.result(place)
     return packing.result(len(entries))
 

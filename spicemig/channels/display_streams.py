@@ -27,6 +27,7 @@ from spicemig.channels.display_pipe import DisplayPipe, Waiting
 from spicemig.channels.display_reads import reads, replaces
 from spicemig.channels.regions import MAX_RECTS, around, holds, less, meet
 from spicemig.channels.regions import pixels_of as area_of
+from spicemig.channels.regions_reference import BOX
 from spicemig.channels.stream_rate import NO_DECODER_DROPS, START_BIT_RATE, StreamRate
 from spicemig.channels.stream_state import MAX_STREAMS, StreamAtClient
 from spicemig.channels.video_detection import MIN_PIXELS, Place, VideoDetector
@@ -126,6 +127,14 @@ class DisplayStreams:
         if not self.watching:
             return 0
         return MIN_PIXELS if self._detector.natural_only else 1
+
+    def boxes(self) -> bytes:
+        """Where streams are or were: what neither draws nor reads there is none of their business."""
+        return b"".join(
+            BOX.pack(rect.top, rect.left, rect.bottom, rect.right)
+            for stream in self._streams.values()
+            for rect in (stream.dest, *stream.clip, *stream.visible)
+        )
 
     def tell_time(self, now: float, mm_now: int) -> None:
         """What time it is, and what the multimedia clock shows."""
