@@ -5,6 +5,7 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from spicemig.channels import display_batches
 from spicemig.channels import display_packing_reference as reference
 from spicemig.channels.display import DisplayCore
 from spicemig.channels.display_batches import BatchPacker
@@ -29,7 +30,7 @@ from spicemig.wire.enums import (
 )
 from spicemig.wire.framing import frame
 from spicemig.wire.messages import base, display
-from tests.test_channels_display import ready
+from tests.test_channels_display import copy, ready
 from tests.twins import TwinCase
 
 FORMATS = {0: SurfaceFormat.XRGB32, 1: SurfaceFormat.ARGB32, 2: SurfaceFormat.RGB565, 3: SurfaceFormat.A1}
@@ -194,6 +195,21 @@ class TwinTests(TwinCase):
         self.assertGreater(min(stopped, covered), 30)
         self.assertGreater(packed, 300)
         self.assertGreater(owned, 1000)
+
+    def test_beside_streams(self):
+        """While the primary surface has a stream, nothing that reads it is packed; the rest is."""
+        packer = BatchPacker(
+            GlzDictionary(), ready().core.line, 0, mini=True, client_lz4=True, sent=[0] * 256
+        )
+        packer.tell_surfaces([Surface(number, 64, 64) for number in range(3)])
+        packer.stream_boxes = BOX.pack(0, 0, 9, 9)
+        for source, place in ((1, 1), (0, 0)):
+            batch = Batch()
+            batch.append(copy(DeviceImage(64, 64, surface=source), surface=2))
+            for module in (self.kernels(), reference):
+                self.patch(display_batches, "pack_batch", module.pack_batch)
+                packed = packer.batch(batch, 0, ImageCompression.LZ, 0, (10, 1 << 20))
+                self.assertEqual((packed.next, packed.messages), (place, place))
 
     def test_waiting(self):
         """What of a batch is to wait."""

@@ -8,17 +8,34 @@ what a drawable depends on.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from spicemig.channels.regions import common, less
 from spicemig.wire.drawing import Rect
-from spicemig.wire.enums import ClipType
+from spicemig.wire.enums import ClipType, Ropd
 
 COPY_BITS = 104  # the number of the message that copies inside its surface
 EFFECT_OPAQUE = 1
 EVERYWHERE = Rect(top=-(1 << 31), left=-(1 << 31), bottom=(1 << 31) - 1, right=(1 << 31) - 1)
 
 _CLIP_TYPE_OFFSET = 20  # in the body of every drawing message: behind surface id and box
+_SOURCE = struct.Struct("<20sB")  # what stands before the source of a DRAW_COPY that is not clipped
+_COPIED = struct.Struct("<25x4iH")  # then, behind a pointer, its area and rop
+
+
+def copied(drawable: Any) -> Rect | None:
+    """The part of its only image that a DRAW_COPY puts as it is, without a mask; None if it does not."""
+    body, ((pointer, _image),) = drawable.body, drawable.fixups()
+    if body[_CLIP_TYPE_OFFSET] == ClipType.NONE and pointer == _SOURCE.size and len(body) >= _COPIED.size:
+        # most are so; the only image is no mask then
+        top, left, bottom, right, rop = _COPIED.unpack_from(body)
+        return Rect(top=top, left=left, bottom=bottom, right=right) if rop == Ropd.OP_PUT else None
+    message = drawable.message()
+    if message.rop_descriptor != Ropd.OP_PUT or message.mask.bitmap is not None:
+        return None
+    area: Rect = message.src_area
+    return area
 
 
 def reads(drawable: Any) -> list[tuple[int, Rect]]:

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 
 from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import DisplayPipe, Waiting
-from spicemig.channels.display_reads import reads, replaces
+from spicemig.channels.display_reads import copied, reads, replaces
 from spicemig.channels.regions import MAX_RECTS, around, holds, less, meet
 from spicemig.channels.regions import pixels_of as area_of
 from spicemig.channels.regions_reference import BOX
@@ -44,7 +44,7 @@ from spicemig.codecs.encoders import seems_natural
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.wire.capabilities import DisplayCap
 from spicemig.wire.drawing import Clip, Rect
-from spicemig.wire.enums import ClipType, ImageFlags, Ropd, StreamFlags, VideoCodec
+from spicemig.wire.enums import ClipType, ImageFlags, StreamFlags, VideoCodec
 from spicemig.wire.messages import display
 
 PRIMARY = 0  # the only surface that has streams
@@ -182,10 +182,10 @@ class DisplayStreams:
             return None
         if images[0].format not in video.FORMATS:
             return None
-        message = drawable.message()
-        if message.rop_descriptor != Ropd.OP_PUT or message.mask.bitmap is not None:
+        source = copied(drawable)
+        if source is None:
             return None
-        box, source = drawable.box, message.src_area
+        box = drawable.box
         place = (*sides(box), source.right - source.left, source.bottom - source.top)
         region = replaces(drawable)
         stream = self._stream_at(place)
@@ -199,7 +199,7 @@ class DisplayStreams:
         assert isinstance(frame, Frame)
         if not frame.sound:
             return None
-        frame.begin(stream, place, region, message, self.mm_now)
+        frame.begin(stream, place, region, source, self.mm_now)
         self._drawn(stream, frame)
         return frame
 

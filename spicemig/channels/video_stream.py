@@ -100,10 +100,10 @@ class Frame(Waiting):
         stream = self.stream
         return stream is not None and stream.codec == VideoCodec.MJPEG and video.is_small(*self.place[4:])
 
-    def begin(self, stream: Stream, place: Place, region: list[Rect], message: Any, drawn_mm: int) -> None:
+    def begin(self, stream: Stream, place: Place, region: list[Rect], area: Rect, drawn_mm: int) -> None:
         """Say which stream it belongs to."""
         self.stream, self.place, self.region = stream, place, region
-        self.area, self.drawn_mm = message.src_area, drawn_mm
+        self.area, self.drawn_mm = area, drawn_mm
         self.started = self.done = self.key = self.went = False
         self.data, self.trouble = None, ""
         self.keep()

@@ -27,7 +27,7 @@ GLZ = "glz"  # the encoder that needs the dictionary of a client; see channels.d
 BUSY = "busy"  # as NATURAL
 NATURAL = "natural"  # where an image's ``encodings`` say whether it is
 
-STRIPES, STRIPE_PIXELS = 16, 4 * 1024  # of a large image that are looked at for a guess
+STRIPES, STRIPE_PIXELS = 8, 4 * 1024  # of a large image that are looked at for a guess
 
 _GRADUAL_FORMATS = frozenset((BitmapFormat.BIT16, BitmapFormat.BIT24, BitmapFormat.BIT32, BitmapFormat.RGBA))
 
