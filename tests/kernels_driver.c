@@ -604,6 +604,32 @@ static int glz_case(void)
     return same;
 }
 
+/* Decode tokens such as no encoder makes: literals, and references of any length, mostly to what is near. */
+static int tokens_case(void)
+{
+    const unsigned plane = 1 + roll(5), type = 1 + roll(9);
+    const size_t count = 1 + roll(500), bytes = 1 + roll(800), other = 4 * (1 + roll(100));
+    uint8_t *tokens = random_bytes(bytes), *units = random_bytes(other);
+    uint8_t *back = malloc(count * spicemig_lz_unit_bytes(plane));
+    uint8_t *image = malloc(count * spicemig_glz_unit_bytes(type));
+    void *scratch = malloc(spicemig_lz_decode_scratch_bytes(plane, count));
+    struct glz_kept kept = {{type}, {{units, other / spicemig_glz_unit_bytes(type)}}};
+
+    for (size_t at = 0; at < bytes; at++) {
+        const int is_long = roll(6) == 0;
+        tokens[at] = (uint8_t)(is_long ? 7u << 5 | (roll(2) ? roll(4) : 0) : roll(12));
+        at += (size_t)is_long; /* any length */
+    }
+    const int same = spicemig_lz_decode(back, plane, count, scratch, tokens, bytes) <= bytes;
+    (void)spicemig_glz_decode(image, type, count, roll(3), tokens, bytes, glz_lookup, &kept);
+    free(tokens);
+    free(units);
+    free(back);
+    free(image);
+    free(scratch);
+    return same;
+}
+
 static int gradual_case(void)
 {
     const size_t width = 2 + roll(50), height = 2 + roll(20), pixel_bytes = 2 + roll(3);
@@ -923,8 +949,8 @@ int main(int count, char **arguments)
                  {"rop3", rop3_case}, {"settle", settle_case}, {"convert", convert_case},
                  {"composite", composite_case}, {"scale", scale_case}, {"keyed", keyed_case},
                  {"line", line_case}, {"dash", dash_case}, {"curve", curve_case}, {"glyph", glyph_case},
-                 {"lz", lz_case}, {"glz", glz_case}, {"gradual", gradual_case}, {"sketch", sketch_case},
-                 {"log", log_case}, {"command", command_case}, {"scan", scan_case},
+                 {"lz", lz_case}, {"glz", glz_case}, {"tokens", tokens_case}, {"gradual", gradual_case},
+                 {"sketch", sketch_case}, {"log", log_case}, {"command", command_case}, {"scan", scan_case},
                  {"drawable", drawable_case}, {"covered", covered_case}, {"region", region_case}};
     const unsigned long cases = count > 2 ? strtoul(arguments[2], NULL, 10) : 1000;
 

@@ -39,7 +39,7 @@ static int get_any_reference(const uint8_t **data, const uint8_t *end, unsigned 
     return 1;
 }
 
-/* The same; without a jump where the image distance has no bytes of its own. */
+/* The same; without a jump where the image distance has no bytes of its own: which form it has is not foretold. */
 static inline int get_reference(const uint8_t **data, const uint8_t *end, unsigned bits, struct reference *to)
 {
     const uint8_t *const at = *data;
@@ -54,20 +54,6 @@ static inline int get_reference(const uint8_t **data, const uint8_t *end, unsign
     return 1;
 }
 
-/*
- * Copy units of four bytes that lie elsewhere or, as few as 32 bytes, so far in
- * front. The ends are those of the buffers; few bytes are copied without a jump.
- */
-static inline void copy_pixels(uint8_t *out, const uint8_t *out_end, const uint8_t *from, const uint8_t *from_end,
-                               size_t bytes)
-{
-    if (bytes <= 32 && out_end - out >= 32 && from_end - from >= 32) {
-        memcpy(out, from, 32);
-        return;
-    }
-    memcpy(out, from, bytes);
-}
-
 /* Units to copy, the fourth bytes of pixels only. */
 static inline void copy_alpha(uint8_t *out, const uint8_t *from, size_t count)
 {
@@ -75,101 +61,162 @@ static inline void copy_alpha(uint8_t *out, const uint8_t *from, size_t count)
         out[4 * index + 3] = from[4 * index + 3];
 }
 
-/* Units are of unit bytes in memory; of a plane of alpha, the fourth of four is coded. */
-static inline const uint8_t *decode(uint8_t *const dst, unsigned type, size_t count, uint64_t id, const uint8_t *at,
-                                    const uint8_t *const end, size_t unit, int alpha, size_t bias,
-                                    spicemig_glz_lookup *lookup, const void *images)
-{
-    uint8_t *out = dst, *const out_end = dst + count * unit;
-    struct spicemig_glz_source source = {NULL, 0};
-    uint64_t source_distance = 0;
+/* What is being decoded; source is that of the last reference to another image, so far back. */
+struct decoder {
+    const uint8_t *at, *end; /* of the data */
+    uint8_t *start, *out, *out_end;
+    unsigned type;
+    uint64_t id, distance;
+    struct spicemig_glz_source source;
+    spicemig_glz_lookup *lookup;
+    const void *images;
+};
 
-    while (out < out_end) {
-        if (at == end)
-            return NULL;
-        const unsigned control = *at++;
-        const size_t room = (size_t)(out_end - out) / unit;
+/* Find the image so far back, unless it is the last that was. */
+static inline int found(struct decoder *decoder, size_t distance)
+{
+    if (distance != decoder->distance) {
+        if (distance > decoder->id)
+            return 0;
+        decoder->distance = distance;
+        decoder->source = decoder->lookup(decoder->images, decoder->id - distance, decoder->type);
+    }
+    return decoder->source.units != NULL;
+}
+
+/*
+ * Decode colours of four bytes while no end is near, and stop in front of a token that is
+ * not simple: for photographs, whose tokens are many, short and not foretold.
+ */
+static inline void decode_simple(struct decoder *decoder)
+{
+    const uint8_t *at = decoder->at, *const end = decoder->end, *const dst = decoder->start;
+    uint8_t *out = decoder->out, *const out_end = decoder->out_end;
+
+    while (end - at > SPICEMIG_LZ_NEAR_BYTES && out_end - out > SPICEMIG_LZ_NEAR_BYTES) {
+        const unsigned control = *at;
+        if (control < SPICEMIG_LZ_LITERALS) {
+            spicemig_lz_get_colours(out, at + 1, control + 1);
+            at += 1 + 3 * (control + 1);
+            out += 4 * (control + 1);
+            continue;
+        }
+        const uint8_t *next = at + 1;
+        size_t length = control >> 5;
+        if (length == SPICEMIG_LZ_LENGTH) {
+            length += *next++;
+            if (length >= 255 || out_end - out <= (ptrdiff_t)(4 * length + SPICEMIG_LZ_NEAR_BYTES))
+                break;
+        }
+        struct reference to;
+        if (!get_reference(&next, end, control & 31, &to))
+            break;
+        if (to.distance == 0) {
+            if (to.place >= (size_t)(out - dst) / 4)
+                break;
+            if (to.place >= 3)
+                spicemig_lz_copy_units(out, out - 4 * (to.place + 1), length);
+            else if (to.place == 0)
+                spicemig_lz_repeat_unit(out, length);
+            else
+                spicemig_lz_copy_back(out, 4 * (to.place + 1), 4 * length, out_end);
+        } else {
+            if (!found(decoder, to.distance) || to.place > decoder->source.count ||
+                length + 3 > decoder->source.count - to.place)
+                break;
+            spicemig_lz_copy_units(out, decoder->source.units + 4 * to.place, length);
+        }
+        at = next;
+        out += 4 * length;
+    }
+    decoder->at = at;
+    decoder->out = out;
+}
+
+/* Units are of unit bytes in memory; of a plane of alpha, the fourth of four is coded. */
+static inline int decode(struct decoder *whose, size_t unit, int alpha, size_t bias)
+{
+    struct decoder decoder = *whose; /* of which nobody else knows: it need not be read again and again */
+
+    for (decoder.out = decoder.start; decoder.out < decoder.out_end;) {
+        if (unit == 4 && !alpha)
+            decode_simple(&decoder);
+        const size_t room = (size_t)(decoder.out_end - decoder.out) / unit;
+        if (decoder.at == decoder.end)
+            return 0;
+        const unsigned control = *decoder.at++;
         if (control < SPICEMIG_LZ_LITERALS) {
             const size_t some = control + 1, coded = some * (alpha ? 1 : spicemig_lz_coded_bytes(unit));
-            if (some > room || coded > (size_t)(end - at))
-                return NULL;
-            if (alpha) {
+            if (some > room || coded > (size_t)(decoder.end - decoder.at))
+                return 0;
+            if (alpha)
                 for (size_t index = 0; index < some; index++)
-                    out[4 * index + 3] = at[index];
-            } else {
-                if (unit == 4 && some <= 4 && room >= 4 && end - at >= 16) {
-                    for (size_t index = 0; index < 4; index++) {
-                        memcpy(out + 4 * index, at + 3 * index, 4);
-                        out[4 * index + 3] = 0;
-                    }
-                } else {
-                    spicemig_lz_get_literals(out, at, some, unit);
-                }
-            }
-            at += coded;
-            out += some * unit;
+                    decoder.out[4 * index + 3] = decoder.at[index];
+            else
+                spicemig_lz_get_literals(decoder.out, decoder.at, some, unit);
+            decoder.at += coded;
+            decoder.out += some * unit;
             continue;
         }
         size_t length = control >> 5;
         struct reference to;
-        if (!spicemig_lz_get_length(&at, end, room, &length) || !get_reference(&at, end, control & 31, &to))
-            return NULL;
+        if (!spicemig_lz_get_length(&decoder.at, decoder.end, room, &length) ||
+            !get_reference(&decoder.at, decoder.end, control & 31, &to))
+            return 0;
         length += bias - 1;
         if (length > room)
-            return NULL;
+            return 0;
         const uint8_t *from;
         if (to.distance == 0) {
-            if (to.place >= (size_t)(out - dst) / unit)
-                return NULL;
-            from = out - (to.place + 1) * unit;
-            if (unit == 4 && !alpha && to.place >= 7 && length <= 8)
-                copy_pixels(out, out_end, from, out_end, length * unit);
-            else if (!alpha)
-                spicemig_lz_copy_back(out, (to.place + 1) * unit, length * unit, out_end);
+            if (to.place >= (size_t)(decoder.out - decoder.start) / unit)
+                return 0;
+            from = decoder.out - (to.place + 1) * unit;
+            if (!alpha)
+                spicemig_lz_copy_back(decoder.out, (to.place + 1) * unit, length * unit, decoder.out_end);
         } else {
-            if (to.distance != source_distance) {
-                source_distance = to.distance;
-                if (to.distance > id)
-                    return NULL;
-                source = lookup(images, id - to.distance, type);
-            }
-            if (source.units == NULL || to.place > source.count || length > source.count - to.place)
-                return NULL;
-            from = source.units + to.place * unit;
-            if (unit == 4 && !alpha)
-                copy_pixels(out, out_end, from, source.units + source.count * unit, length * unit);
-            else if (!alpha)
-                memcpy(out, from, length * unit);
+            const struct spicemig_glz_source *const source = &decoder.source;
+            if (!found(&decoder, to.distance) || to.place > source->count || length > source->count - to.place)
+                return 0;
+            from = source->units + to.place * unit;
+            if (!alpha)
+                memcpy(decoder.out, from, length * unit);
         }
         if (alpha)
-            copy_alpha(out, from, length);
-        out += length * unit;
+            copy_alpha(decoder.out, from, length);
+        decoder.out += length * unit;
     }
-    return at;
+    *whose = decoder;
+    return 1;
 }
 
 int spicemig_glz_decode(uint8_t *dst, unsigned type, size_t count, uint64_t id, const uint8_t *data, size_t bytes,
                         spicemig_glz_lookup *lookup, const void *images)
 {
-    const uint8_t *const end = data + bytes, *at = data;
+    struct decoder decoder = {.at = data,
+                              .end = data + bytes,
+                              .start = dst,
+                              .out_end = dst + count * spicemig_glz_unit_bytes(type),
+                              .type = type,
+                              .id = id,
+                              .lookup = lookup,
+                              .images = images};
+    int whole;
 
     switch (type) {
     case SPICEMIG_GLZ_RGB16:
-        at = decode(dst, type, count, id, at, end, 2, 0, 2, lookup, images);
+        whole = decode(&decoder, 2, 0, 2);
         break;
     case SPICEMIG_GLZ_RGB24:
-        at = decode(dst, type, count, id, at, end, 3, 0, 1, lookup, images);
+        whole = decode(&decoder, 3, 0, 1);
         break;
     case SPICEMIG_GLZ_RGB32:
-        at = decode(dst, type, count, id, at, end, 4, 0, 1, lookup, images);
+        whole = decode(&decoder, 4, 0, 1);
         break;
     case SPICEMIG_GLZ_RGBA:
-        at = decode(dst, type, count, id, at, end, 4, 0, 1, lookup, images);
-        if (at != NULL)
-            at = decode(dst, type, count, id, at, end, 4, 1, 3, lookup, images);
+        whole = decode(&decoder, 4, 0, 1) && decode(&decoder, 4, 1, 3);
         break;
     default:
-        at = decode(dst, type, count, id, at, end, 1, 0, 3, lookup, images);
+        whole = decode(&decoder, 1, 0, 3);
     }
-    return at == end;
+    return whole && decoder.at == decoder.end;
 }

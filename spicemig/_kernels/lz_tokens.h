@@ -18,9 +18,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SPICEMIG_LZ_LITERALS 32   /* in one token at most; control bytes from there on are references */
-#define SPICEMIG_LZ_LENGTH 7      /* a length that more bytes go on with */
-#define SPICEMIG_LZ_SPARE_BYTES 8 /* that a writer may touch behind what it writes */
+#define SPICEMIG_LZ_LITERALS 32     /* in one token at most; control bytes from there on are references */
+#define SPICEMIG_LZ_LENGTH 7        /* a length that more bytes go on with */
+#define SPICEMIG_LZ_SPARE_BYTES 8   /* that a writer may touch behind what it writes */
+#define SPICEMIG_LZ_NEAR_BYTES 144  /* of an end: farther away, most tokens need no look at it */
 
 /* The bytes of a unit in a stream. */
 static inline size_t spicemig_lz_coded_bytes(size_t unit)
@@ -147,6 +148,44 @@ static inline void spicemig_lz_get_literals(uint8_t *out, const uint8_t *data, s
             }
         }
     }
+}
+
+/* The same for units of four bytes, in fours: no end is near, on both sides. */
+static inline void spicemig_lz_get_colours(uint8_t *out, const uint8_t *data, size_t count)
+{
+    static const uint8_t colours[4] = {255, 255, 255, 0};
+    uint32_t mask, unit;
+
+    memcpy(&mask, colours, 4);
+    for (size_t done = 0; done < count; done += 4) {
+        for (size_t index = done; index < done + 4; index++) {
+            memcpy(&unit, data + 3 * index, 4);
+            unit &= mask;
+            memcpy(out + 4 * index, &unit, 4);
+        }
+    }
+}
+
+/*
+ * Copy units of four bytes, four together, from elsewhere or from at least 16 bytes
+ * back; up to three more are read and written.
+ */
+static inline void spicemig_lz_copy_units(uint8_t *out, const uint8_t *from, size_t count)
+{
+    memcpy(out, from, 16); /* most are short */
+    for (size_t done = 4; done < count; done += 4)
+        memcpy(out + 4 * done, from + 4 * done, 16);
+}
+
+/* Repeat the unit of four bytes in front; up to three more are written. */
+static inline void spicemig_lz_repeat_unit(uint8_t *out, size_t count)
+{
+    uint8_t units[16];
+
+    for (size_t index = 0; index < 16; index += 4)
+        memcpy(units + index, out - 4, 4);
+    for (size_t done = 0; done < count; done += 4)
+        memcpy(out + 4 * done, units, 16);
 }
 
 /*

@@ -67,7 +67,8 @@ def decode(payload: Buffer, width: int, height: int) -> Pixels:
         with Image.open(io.BytesIO(bytes(payload)), formats=("JPEG",)) as image:
             if image.size != (width, height):
                 raise ImageError(f"a JPEG of {image.width}x{image.height} where {width}x{height} was said")
-            data = image.convert("RGB").tobytes("raw", "BGRX")
+            colours = image if image.mode == "RGB" else image.convert("RGB")
+            data = colours.tobytes("raw", "BGRX")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"JPEG: {error}") from error
     return Pixels(width, height, BitmapFormat.BIT32, width * 4, data)
