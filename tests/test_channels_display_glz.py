@@ -10,6 +10,7 @@ from spicemig.channels.display_encoding import EncodeJob, GlzRun
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.pixmap_cache import PixmapCache
 from spicemig.codecs import images
+from spicemig.codecs.encoders import pixels_of
 from spicemig.codecs.glz import GlzDecoderWindow, inflate
 from spicemig.codecs.glz_reference import HEADER
 from spicemig.devices.drawables import Batch, DeviceImage, Effect
@@ -344,6 +345,19 @@ class LeavingTests(SynchronousTestCase):
         [message] = peer.sent()
         self.assertEqual(client.pixels(message.src_bitmap), drawn.data)
         self.assertEqual([rect.left for _surface, rects in peer.core.pipe.owed for rect in rects], [200])
+
+    def test_never_sent(self):
+        """
+        A dictionary with an image that was encoded and did not go out arrives as ended: the
+        client would wait for ever for an image that refers to it.
+        """
+        for encoded, ended in ((False, False), (True, True)):
+            dictionary, target = GlzDictionary(), GlzDictionary()
+            dictionary.open(1, WINDOW_PIXELS)
+            if encoded:
+                dictionary.encode(pixels_of(text(20, 20, 1)), 0)
+            target.restore_from(dictionary.export_state())
+            self.assertEqual((target.ended, target.usable), (ended, not ended))
 
 
 class ChannelsTests(SynchronousTestCase):

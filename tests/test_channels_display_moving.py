@@ -164,9 +164,18 @@ class LayoutTests(SynchronousTestCase):
         fixed = struct.Struct("<4sIQBBqB32sBIIQI")
         self.assertEqual(fixed.size, 80)
         magic, version, serial, _low, cache_id, size, frozen, *_rest, pointer = fixed.unpack_from(block)
-        self.assertEqual((magic, version, cache_id, size, frozen), (b"DCMD", 1, 1, 10000, 0))
+        self.assertEqual((magic, version, cache_id, size, frozen), (b"DCMD", 2, 1, 10000, 0))
         self.assertEqual(serial, peer.core.common.serial_sent)
         self.assertEqual(struct.unpack_from("<III", block, pointer), (2, 0, 7))
+
+    def test_older_source(self):
+        """The block of a source that knew nothing of video and of what is lossy tells everything else."""
+        surface = SurfaceAtClient(id=1, width=5, height=5)
+        owed = OwedRegion(surface_id=1, rects=[Rect(top=0, left=0, bottom=1, right=1)])
+        told = DisplayState(surfaces=[surface], palettes=[7], owed=[owed], lossy=[owed], video_codecs=[1])
+        restored = DisplayState.restore(told.export_state(version=1))
+        self.assertEqual((restored.surfaces, restored.palettes, restored.owed), ([surface], [7], [owed]))
+        self.assertEqual((restored.lossy, restored.streams, restored.video_codecs), ([], [], []))
 
     def test_impossible(self):
         """Surfaces that are there twice, or owed without being there, are refused; the core stays parked."""

@@ -39,7 +39,7 @@ class OwedRegion:
     rects: Annotated[list[Rect], Counted(u32)]
 
 
-@session_state(magic=b"DCMD", version=1)
+@session_state(magic=b"DCMD", version=2)
 class DisplayState:
     """
     What a display channel remembers; begins as SpiceMigrateDataDisplay.
@@ -64,7 +64,7 @@ class DisplayState:
     compression: u8 = carried(default=0)  # image_compression that the client prefers; 0: none
     palettes: Annotated[list[u64], Counted(u32)] = carried(factory=list)  # least recently used first
     owed: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
-    lossy: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list)
-    streams: Annotated[list[StreamAtClient], Counted(u8)] = carried(factory=list)
-    video_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that the client prefers
-    refused_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list)  # that it does not decode
+    lossy: Annotated[list[OwedRegion], Counted(u32)] = carried(factory=list, since=2)
+    streams: Annotated[list[StreamAtClient], Counted(u8)] = carried(factory=list, since=2)
+    video_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list, since=2)  # that the client prefers
+    refused_codecs: Annotated[list[u8], Counted(u8)] = carried(factory=list, since=2)  # by the client
