@@ -41,7 +41,23 @@ video_codecs = kinds.several("any of " + ", ".join(NAMES), kinds.choice(*NAMES).
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerSettings:
+class DaemonSettings:
+    """The daemon itself."""
+
+    control: Path = option(
+        kinds.path,
+        "/run/spicemig/{daemon}.sock",
+        "The unix socket on which spicemig(1) talks to this daemon; only the daemon's user may open it.",
+    )
+    log_format: str = option(
+        kinds.choice("text", "json"),
+        "text",
+        "Lines for people, or one JSON object per line with every field.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings(DaemonSettings):
     """The daemon itself."""
 
     name: str = option(kinds.text, "spicemig", "Shown to clients as the name of the guest.")
@@ -56,27 +72,11 @@ class ServerSettings:
         """Where the daemon remembers whether it owns the guest; must survive a restart. Made if missing,
         for the daemon's user only.""",
     )
-    control: Path = option(
-        kinds.path,
-        "/run/spicemig/{daemon}.sock",
-        "The unix socket on which spicemig(1) talks to this daemon; only the daemon's user may open it.",
-    )
-    log_format: str = option(
-        kinds.choice("text", "json"),
-        "text",
-        "Lines for people, or one JSON object per line with every field.",
-    )
 
 
 @dataclasses.dataclass(frozen=True)
-class ListenSettings:
-    """
-    Where clients connect.
-
-    Values are Twisted endpoint strings, several separated by blanks. Port 0 lets the system choose;
-    the port is in the ready line and in ``spicemig status``. A socket from systemd is written
-    ``systemd:domain=INET:index=0``.
-    """
+class Endpoints:
+    """Where clients connect: Twisted endpoint strings, several separated by blanks."""
 
     plain: tuple[str, ...] = option(
         kinds.endpoints,
@@ -91,6 +91,18 @@ class ListenSettings:
         "",
         "For clients on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ListenSettings(Endpoints):
+    """
+    Where clients connect.
+
+    Values are Twisted endpoint strings, several separated by blanks. Port 0 lets the system choose;
+    the port is in the ready line and in ``spicemig status``. A socket from systemd is written
+    ``systemd:domain=INET:index=0``.
+    """
+
     secure_channels: frozenset[str] = option(
         channels,
         "",

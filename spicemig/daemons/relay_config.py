@@ -14,7 +14,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from spicemig.client.hosts import Address
 from spicemig.daemons import options as kinds
-from spicemig.daemons.config import AuthSettings, Reader, TLSSettings, client_contradictions, read_channel
+from spicemig.daemons.config import (
+    AuthSettings,
+    DaemonSettings,
+    Endpoints,
+    Reader,
+    TLSSettings,
+    client_contradictions,
+    read_channel,
+)
 from spicemig.daemons.options import option
 from spicemig.relay import door
 from spicemig.relay.relay import CHANNELS
@@ -71,37 +79,13 @@ channels = kinds.several("channel names", lambda name: read_channel(name, RELAYE
 
 
 @dataclasses.dataclass(frozen=True)
-class RelayServerSettings:
-    """The daemon itself."""
-
-    control: Path = option(
-        kinds.path,
-        "/run/spicemig/{daemon}.sock",
-        "The unix socket on which spicemig(1) talks to this daemon; only the daemon's user may open it.",
-    )
-    log_format: str = option(
-        kinds.choice("text", "json"),
-        "text",
-        "Lines for people, or one JSON object per line with every field.",
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class RelayListenSettings:
+class RelayListenSettings(Endpoints):
     """Where clients connect: Twisted endpoint strings, several separated by blanks."""
 
     plain: tuple[str, ...] = option(
         kinds.endpoints,
         "tcp:5910:interface=127.0.0.1",
         "For clients without TLS. The default can be reached from this machine only.",
-    )
-    tls: tuple[str, ...] = option(
-        kinds.endpoints, "", "For clients with TLS; needs certificate and key in [tls]. Write tcp:, not ssl:."
-    )
-    unix: tuple[str, ...] = option(
-        kinds.endpoints,
-        "",
-        "For clients on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
     )
     websocket: tuple[str, ...] = option(
         kinds.endpoints,
@@ -154,7 +138,7 @@ class RelaySectionSettings:
 
 
 SECTIONS: dict[str, type] = {
-    "server": RelayServerSettings,
+    "server": DaemonSettings,
     "listen": RelayListenSettings,
     "tls": TLSSettings,
     "auth": AuthSettings,
@@ -168,7 +152,7 @@ class RelayDaemonSettings:
 
     daemon: str
     file: Path
-    server: RelayServerSettings
+    server: DaemonSettings
     listen: RelayListenSettings
     tls: TLSSettings
     auth: AuthSettings
