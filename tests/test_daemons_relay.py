@@ -123,10 +123,11 @@ class DaemonTests(SynchronousTestCase):
     def test_everything(self) -> None:
         """All ways for clients, and tickets of both sides."""
         daemon = self.daemon(
-            "[listen]\nplain = tcp:1\ntls = tcp:2\nwebsocket = tcp:3\nviewer = .\nmax_clients = 7\n"
+            "[listen]\nplain = tcp:1\ntls = tcp:2\nwebsocket = tcp:3\nmax_clients = 7\n"
             "unix = unix:run/viewer.sock\n"
             "[tls]\ncertificate = relay.pem\nkey = relay.key\nca = ca.pem\n[auth]\nticket_file = ticket\n"
             "[relay]\nroutes = * spice+tls://a:5901\nticket_file = ticket\nlink_seconds = 3\n"
+            "[web]\nviewer = .\n"
         )
         self.assertEqual(sorted(server[0] for server in self.reactor.tcpServers), [1, 2, 3])
         (route,) = daemon.relay.routes
@@ -150,7 +151,7 @@ class DaemonTests(SynchronousTestCase):
             ("[relay]\nroutes = * spice+tls://a:5901\n", "relay", "routes"),
             ("[relay]\nticket_file = nothing\n", "relay", "ticket_file"),
             ("[listen]\ntls = tcp:1\n", "listen", "tls"),
-            ("[listen]\nviewer = nothing\n", "listen", "viewer"),
+            ("[web]\nviewer = nothing\n", "web", "viewer"),
             ("[guest]\nkind = demo\n", "guest", ""),
             ("[auth]\nticket_file = nothing\n", "auth", "ticket_file"),
         ):

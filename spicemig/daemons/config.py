@@ -311,6 +311,19 @@ class ManholeSettings:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class WebSettings:
+    """What browsers are shown."""
+
+    viewer: Path | None = option(
+        kinds.path,
+        "",
+        """A directory with the pages of a viewer, such as /usr/share/spice-html5, that browsers are given at
+        the websocket endpoints of [listen]: http://HOST:PORT/spice_auto.html with that one. Anybody may read
+        them.""",
+    )
+
+
 SECTIONS: dict[str, type] = {
     "server": ServerSettings,
     "listen": ListenSettings,

@@ -74,7 +74,7 @@ class RelayDaemon(DaemonService):
         self._listen_for_clients(lambda secure: ClientFactory(self.relay, secure=secure))
         context = self.credentials.for_clients() if self.credentials.chain else None
         for description in settings.listen.websocket:
-            door = DoorFactory(ClientFactory(self.relay), context, settings.listen.viewer)
+            door = DoorFactory(ClientFactory(self.relay), context, settings.web.viewer)
             self.listeners.add("websocket", ("listen", "websocket"), description, door)
         self.listeners.add_control(str(settings.server.control), ControlSite(relay_api.root(self)))
 

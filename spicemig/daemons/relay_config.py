@@ -20,6 +20,7 @@ from spicemig.daemons.config import (
     Endpoints,
     Reader,
     TLSSettings,
+    WebSettings,
     client_contradictions,
     read_channel,
 )
@@ -93,12 +94,6 @@ class RelayListenSettings(Endpoints):
         """For browsers and all other clients: these endpoints take SPICE and SPICE over WebSocket, each
         without TLS or, if there are certificate and key in [tls], with it, and tell them apart.""",
     )
-    viewer: Path | None = option(
-        kinds.path,
-        "",
-        """A directory with the pages of a viewer, such as /usr/share/spice-html5, that browsers are given at
-        the websocket endpoints: http://HOST:PORT/spice_auto.html with that one. Anybody may read them.""",
-    )
     secure_channels: frozenset[str] = option(
         channels, "", "These channels are refused on plain connections; clients then use the TLS port."
     )
@@ -143,6 +138,7 @@ SECTIONS: dict[str, type] = {
     "tls": TLSSettings,
     "auth": AuthSettings,
     "relay": RelaySectionSettings,
+    "web": WebSettings,
 }
 
 
@@ -157,6 +153,7 @@ class RelayDaemonSettings:
     tls: TLSSettings
     auth: AuthSettings
     relay: RelaySectionSettings
+    web: WebSettings
 
     @classmethod
     def read(cls, file: str | Path, overrides: Iterable[str] = ()) -> RelayDaemonSettings:
@@ -173,9 +170,9 @@ def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, s
     reason = door.why_not()
     if settings.listen.websocket and reason:
         yield "listen", "websocket", reason
-    viewer = settings.listen.viewer
+    viewer = settings.web.viewer
     if viewer and not viewer.is_dir():
-        yield "listen", "viewer", f"there is no directory {viewer}"
+        yield "web", "viewer", f"there is no directory {viewer}"
     if settings.server.control is None:
         yield "server", "control", "must not be empty"
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)

@@ -66,7 +66,8 @@ class BrowserTests(RelayCase):
         """Handovers of all kinds: the picture is right after each, and every key came once."""
         source, target = await self.hosts()
         relay = await self.relay(
-            plain(source), options={"listen": {"websocket": "tcp:0:interface=127.0.0.1", "viewer": PAGES}}
+            plain(source),
+            options={"listen": {"websocket": "tcp:0:interface=127.0.0.1"}, "web": {"viewer": PAGES}},
         )
         browser = await self.browser(relay)
         await self.shows(source, browser)
