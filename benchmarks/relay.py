@@ -1,298 +1,195 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-What passing a session on costs, beside HAProxy passing on its connections.
+What passing sessions on costs, beside HAProxy passing on their connections.
 
 The same server and the same clients, through the one and through the other, by
-turns: bytes that go through for a second of the proxy's processor time, as a
-ratio, and how much longer a small message takes there and back. One thread each.
+turns, without TLS and with it on both sides: bytes that go through for a second
+of the proxy's processor time, how much longer a small message takes there and
+back, and what a thousand idle sessions take. One thread each.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import signal
-import socket
+import ssl
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from spicemig.channels.keys import TicketKey
-from spicemig.channels.link import LinkAsked, LinkCore
-from spicemig.channels.link_client import LinkClient
-from spicemig.testing.hosts import OneKey
-from spicemig.wire.framing import HEADER_MINI, frame
-from spicemig.wire.messages import base, main
+from benchmarks import tables
+from benchmarks.relay_traffic import (
+    CHANNELS,
+    PROXIES,
+    TICKS,
+    Certificates,
+    Client,
+    Server,
+    free_port,
+    processor_seconds,
+    program,
+    pull,
+    resident_bytes,
+    stay,
+    stream,
+)
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
-CONNECTION_ID = 77
-DRAW_COPY = 304
 SIZES = {  # of bodies: as a desktop has them, as images come
-    "small messages": [40, 60, 80, 120] * 20 + [2000],
-    "large messages": [60_000],
+    "small": [40, 60, 80, 120] * 20 + [2000],
+    "large": [60_000],
 }
-ECHOES = 2000
+COUNTS = (1, 20)  # clients that pull at once
+ECHOES = 5000
+COLUMNS = ("what", "spice-relay", "HAProxy", "ratio")
 
 
-# -- the server ------------------------------------------------------------------------------------
+class Bench:
+    """Both proxies before one server; ``certificates`` for TLS."""
 
+    def __init__(self, directory: Path, certificates: Certificates | None, server: Server) -> None:
+        self.server = server
+        self.context: ssl.SSLContext | None = None
+        if certificates is not None:
+            self.context = ssl.create_default_context(cafile=str(certificates.ca))
+        self.ports: dict[str, int] = {}
+        self.pids: dict[str, int] = {}
+        self._started = ExitStack()
+        for name, command in PROXIES.items():
+            port = self.ports[name] = free_port()
+            arguments = command(directory, port, server.port, certificates)
+            self.pids[name] = self._started.enter_context(program(arguments, port))
 
-def serve(listener: socket.socket, traffic: bytes, copies: int) -> None:
-    """Take connections for ever: main channels stay, displays are flooded, inputs are echoed."""
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_serve_one, args=(connection, traffic, copies), daemon=True).start()
+    def end(self) -> None:
+        """End the proxies and the server."""
+        self._started.close()
+        self.server.end()
 
+    def clients(self, name: str, count: int, channels: tuple[str, ...]) -> list[Client]:
+        """So many, through this proxy."""
+        return [Client(self.ports[name], self.context, channels) for _ in range(count)]
 
-def _serve_one(connection: socket.socket, traffic: bytes, copies: int) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    link, channel = LinkCore(OneKey()), ""
-    while not link.linked:
-        data = connection.recv(4096)
-        if not data:
-            return
-        for event in link.receive(data):
-            if isinstance(event, LinkAsked):
-                channel = event.request.channel
-                link.offer(())
-            else:
-                link.accept()
-        connection.sendall(b"".join(link.data_to_send()))
-    if channel == "main":
-        connection.sendall(b"".join(frame(main.Init(CONNECTION_ID, 1, 3, 1, 0, 10, 0, 0), True, 1)))
-        _wait_for_end(connection)
-    elif channel == "display":
-        for _ in range(copies if connection.recv(1) else 0):
-            connection.sendall(traffic)
-        _wait_for_end(connection)
-    else:
-        while data := connection.recv(4096):
-            connection.sendall(data)
+    def throughput(self, name: str, count: int, expected: int) -> float:
+        """Megabytes for a second of the proxy's time, with so many clients pulling at once."""
+        clients = self.clients(name, count, ("main", "display"))
+        before = processor_seconds(self.pids[name])
+        total = pull(clients, expected)
+        used = processor_seconds(self.pids[name]) - before
+        for client in clients:
+            client.close()
+        return total / max(used, 1 / TICKS) / 1e6
 
-
-def _wait_for_end(connection: socket.socket) -> None:
-    while connection.recv(4096):
-        pass
-
-
-def stream(sizes: list[int]) -> bytes:
-    """Messages of these sizes, over and over."""
-    messages = b"".join(HEADER_MINI.pack(DRAW_COPY, size) + bytes(size) for size in sizes)
-    return messages * max(1, (1 << 18) // len(messages))
-
-
-def server_process(traffic: bytes, copies: int) -> tuple[int, int]:
-    """A server in a process of its own: its id and port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    OneKey._key = TicketKey()
-    child = os.fork()
-    if not child:
-        serve(listener, traffic, copies)
-    port = listener.getsockname()[1]
-    listener.close()
-    return child, port
-
-
-# -- the clients -----------------------------------------------------------------------------------
-
-
-def link(port: int, channel: str, connection_id: int = 0) -> socket.socket:
-    """A linked channel."""
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    core = LinkClient(channel, connection_id=connection_id)
-    connection.sendall(b"".join(core.data_to_send()))
-    while True:
-        for _linked in core.receive(connection.recv(1)):  # so that nothing is left over
-            return connection
-        connection.sendall(b"".join(core.data_to_send()))
-
-
-class Client:
-    """One client with its channels."""
-
-    def __init__(self, port: int) -> None:
-        self.main = link(port, "main")
-        init = self.main.recv(38, socket.MSG_WAITALL)
-        (self.id,) = struct.unpack_from("<I", init, HEADER_MINI.size)
-        self.display = link(port, "display", self.id)
-        self.inputs = link(port, "inputs", self.id)
-
-    def pull(self, expected: int) -> int:
-        """Have the server send so many bytes, and read them all."""
-        self.display.sendall(b"".join(frame(base.Pong(1, 2), True, 1)))
-        room, total = bytearray(1 << 20), 0
-        while total < expected:
-            count = self.display.recv_into(room)
-            if not count:
-                raise ConnectionError("the proxy has closed the connection")
-            total += count
-        return total
-
-    def echoes(self, count: int) -> list[float]:
-        """How long small messages take there and back, in seconds."""
-        message = b"".join(frame(base.Pong(1, 2), True, 1))
-        took = []
-        for _ in range(count):
-            began = time.perf_counter()
-            self.inputs.sendall(message)
-            self.inputs.recv(len(message), socket.MSG_WAITALL)
-            took.append(time.perf_counter() - began)
+    def latency(self, name: str) -> list[float]:
+        """Echoes through a proxy, in microseconds, sorted."""
+        client = Client(self.ports.get(name, self.server.port), self.context)
+        client.echoes(200)
+        took = sorted(each * 1e6 for each in client.echoes(ECHOES))
+        client.close()
         return took
 
-    def close(self) -> None:
-        """Leave."""
-        for connection in (self.display, self.inputs, self.main):
-            connection.close()
-
-
-# -- the proxies -----------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    def idle(self, name: str, count: int, seconds: float) -> tuple[float, float]:
+        """What so many idle sessions hold, in MiB, and of a core."""
+        clients = self.clients(name, count, CHANNELS)
+        stay(clients, 1)
+        before = processor_seconds(self.pids[name])
+        stay(clients, seconds)
+        used = processor_seconds(self.pids[name]) - before
+        held = resident_bytes(self.pids[name])
+        for client in clients:
+            client.close()
+        return held / (1 << 20), used / seconds
 
 
 @contextmanager
-def program(arguments: list[str], port: int, environment: dict[str, str]) -> Iterator[int]:
-    """A proxy that takes connections on this port; its process id."""
-    started = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        yield started.pid
-    finally:
-        started.send_signal(signal.SIGTERM)
-        started.wait()
+def bench(sizes: list[int], megabytes: int, tls: bool, pings: bool = False) -> Iterator[tuple[Bench, int]]:
+    """The proxies, and how many bytes the server sends a client."""
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        certificates = Certificates.make(directory) if tls else None
+        context = None
+        if certificates is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.server.certificate, certificates.server.key)
+        traffic = stream(sizes)
+        copies = max(1, (megabytes << 20) // len(traffic))
+        made = Bench(directory, certificates, Server(traffic, copies, context, pings))
+        try:
+            yield made, copies * len(traffic)
+        finally:
+            made.end()
 
 
-def relay(directory: Path, port: int, server: int) -> list[str]:
-    """The command line of spice-relay."""
-    ini = directory / "relay.ini"
-    ini.write_text(
-        f"[server]\ncontrol = {directory}/control.sock\n[auth]\nmode = none\n"
-        f"[listen]\nplain = tcp:{port}:interface=127.0.0.1\n[relay]\nroutes = * spice://127.0.0.1:{server}\n"
-    )
-    twistd = ["-c", "from twisted.scripts.twistd import run; run()"]
-    return [sys.executable, *twistd, "-n", "--pidfile=", "spice-relay", "--config", str(ini)]
+def best(measure: Callable[[str], float], rounds: int) -> dict[str, float]:
+    """Of each proxy, by turns."""
+    found: dict[str, list[float]] = {name: [] for name in PROXIES}
+    for _ in range(rounds):
+        for name in PROXIES:
+            found[name].append(measure(name))
+    return {name: max(values) for name, values in found.items()}
 
 
-def haproxy(directory: Path, port: int, server: int) -> list[str]:
-    """The command line of HAProxy."""
-    config = directory / "haproxy.cfg"
-    config.write_text(
-        "global\n nbthread 1\n maxconn 4000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n"
-        f" timeout server 60s\nlisten spice\n bind 127.0.0.1:{port}\n server one 127.0.0.1:{server}\n"
-    )
-    return ["haproxy", "-f", str(config), "-db"]
+def compare(rows: list[dict[str, object]], what: str, found: dict[str, float], worse: float = 0.0) -> None:
+    """A line of the table; ``worse`` is taken from both before they are compared."""
+    ours, theirs = (found[name] - worse for name in PROXIES)
+    rows.append({"what": what, **found, "ratio": ours / theirs if theirs else None})
+    print(what, *(f"{name} {value:.1f}" for name, value in found.items()), sep=", ", flush=True)
 
 
-def processor_seconds(pid: int) -> float:
-    """What a process has used of the processor."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def busy(rows: list[dict[str, object]], tls: bool, megabytes: int, rounds: int) -> None:
+    """Throughput and latency."""
+    way = "TLS" if tls else "plain"
+    for kind, sizes in SIZES.items():
+        with bench(sizes, megabytes, tls) as (made, expected):
+            for count in COUNTS:
+
+                def throughput(name: str, count: int = count, expected: int = expected) -> float:
+                    return made.throughput(name, count, expected)
+
+                compare(rows, f"{way}, {kind} messages, {count} clients, MB/s", best(throughput, rounds))
+            if kind == "small":
+                none, found = made.latency(""), {name: made.latency(name) for name in PROXIES}
+                for what, at in (("median", ECHOES // 2), ("99th percentile", ECHOES * 99 // 100)):
+                    direct = none[at]
+                    added = {name: took[at] - direct for name, took in found.items()}
+                    compare(rows, f"{way}, added to an echo, {what}, us", added)
+                print(f"  (without a proxy: median {statistics.median(none):.0f} us)")
 
 
-# -- the measurements ------------------------------------------------------------------------------
+def idle(rows: list[dict[str, object]], tls: bool, count: int, seconds: float) -> None:
+    """Many sessions that do nothing."""
+    way = "TLS" if tls else "plain"
+    with bench([100], 1, tls, pings=True) as (made, _):
+        found = {name: made.idle(name, count, seconds) for name in PROXIES}
+    for at, what in enumerate(("MiB", "of a core")):
+        values = {name: value[at] for name, value in found.items()}
+        compare(rows, f"{way}, {count} idle sessions of {len(CHANNELS)} channels, {what}", values)
 
 
-def throughput(port: int, pid: int, count: int, expected: int) -> float:
-    """Megabytes for a second of the proxy's time, with so many clients pulling at once."""
-    clients = [Client(port) for _ in range(count)]
-    totals: list[int] = []
-    before = processor_seconds(pid)
-    threads = [
-        threading.Thread(target=lambda c=client: totals.append(c.pull(expected))) for client in clients
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    used = processor_seconds(pid) - before
-    for client in clients:
-        client.close()
-    return sum(totals) / max(used, 1 / TICKS) / 1e6
-
-
-def latency(port: int) -> tuple[float, float]:
-    """Median and 99th percentile of an echo, in microseconds."""
-    client = Client(port)
-    client.echoes(100)
-    took = sorted(client.echoes(ECHOES))
-    client.close()
-    return statistics.median(took) * 1e6, took[int(0.99 * len(took))] * 1e6
-
-
-def compare(name: str, measure: Callable[[str, int, int], float], rounds: int) -> None:
-    """One line: the best of each, and their ratio."""
-    best = {which: max(measure(which, *proxies[which]) for _ in range(rounds)) for which in proxies}
-    print(
-        f"{name:32} spice-relay {best['relay']:8.0f}  HAProxy {best['haproxy']:8.0f}"
-        f"  ratio {best['relay'] / best['haproxy']:5.2f}"
-    )
-
-
-proxies: dict[str, tuple[int, int]] = {}  # port and process id
-
-
-def main_() -> int:
+def main() -> int:
     """Measure all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--megabytes", type=int, default=200, help="that each client pulls")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--megabytes", type=int, default=100, help="that each client pulls")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sessions", type=int, default=1000, help="that are idle; 0: leave that out")
+    parser.add_argument("--seconds", type=float, default=30.0, help="that they are watched")
+    parser.add_argument("--way", choices=("plain", "TLS"), action="append")
     arguments = parser.parse_args()
     if shutil.which("haproxy") is None:
         print("needs haproxy", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(temporary)
-        for kind, sizes in SIZES.items():
-            traffic = stream(sizes)
-            copies = (arguments.megabytes << 20) // len(traffic)
-            expected = copies * len(traffic)
-            server, server_port = server_process(traffic, copies)
-            environment = {"PYTHONPATH": str(CHECKOUT)}
-            one, other = free_port(), free_port()
-            try:
-                with (
-                    program(relay(directory, one, server_port), one, environment) as relay_pid,
-                    program(haproxy(directory, other, server_port), other, environment) as haproxy_pid,
-                ):
-                    proxies.update(relay=(one, relay_pid), haproxy=(other, haproxy_pid))
-                    for count in (1, 5):
-                        compare(
-                            f"{kind}, {count} clients, MB/s",
-                            lambda _, port, pid, count=count, expected=expected: throughput(
-                                port, pid, count, expected
-                            ),
-                            arguments.rounds,
-                        )
-                    if kind == "small messages":
-                        for which, port in (("no proxy", server_port), ("relay", one), ("haproxy", other)):
-                            median, worst = latency(port)
-                            print(
-                                f"echo, {which:20} median {median:6.0f} us  99th percentile {worst:6.0f} us"
-                            )
-            finally:
-                os.kill(server, signal.SIGKILL)
-                os.waitpid(server, 0)
+    rows: list[dict[str, object]] = []
+    for way in arguments.way or ("plain", "TLS"):
+        if arguments.megabytes:
+            busy(rows, way == "TLS", arguments.megabytes, arguments.rounds)
+        if arguments.sessions:
+            idle(rows, way == "TLS", arguments.sessions, arguments.seconds)
+    table = tables.markdown(COLUMNS, rows)
+    print(table)
+    tables.save("relay", {"environment": tables.environment(), "rows": rows}, table)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main_())
+    sys.exit(main())

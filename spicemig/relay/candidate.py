@@ -168,7 +168,8 @@ class Candidate:
             client.close()
         else:
             session.caps[self.key] = (server.mini, self._caps())
-            client.pipe = pipe = Pipe(session, core, client, server)
+            pipe = Pipe(session, core, client, server)
+            client.join(pipe)
             session.joined(pipe)
         session.link_ends(self.key)
 

@@ -32,7 +32,6 @@ class ClientConnection(RelayConnection):
         self.factory = factory
         self.relay = factory.relay
         self.clock = factory.relay.clock
-        self.pipe: Pipe | None = None
         self._counted_as = counted_as
         self._counted = True
         self._about = about
@@ -74,10 +73,10 @@ class ClientConnection(RelayConnection):
 
     # the link
 
-    def dataReceived(self, data: bytes) -> None:
-        if self.pipe is not None:
-            self.pipe.client_said(data)
-            return
+    def hand_on(self, pipe: Pipe, data: bytes) -> None:
+        pipe.client_said(data)
+
+    def hear_link(self, data: bytes) -> None:
         self._unheard.append(data)
         if self._hearing is None or self._hearing.called:
             self._hearing = ensureDeferred(self._hear())

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from spicemig.relay.bulk import Bulk, bulk
+
+if TYPE_CHECKING:
+    from spicemig.relay.pipe import Pipe
 
 LINGER_SECONDS = 5.0  # for a peer to read what it is told before the connection is cut
 
@@ -65,7 +70,9 @@ class RelayConnection(Protocol):
     transport: Any
     clock: Any
     lost = False
+    pipe: Pipe | None = None  # what everything is for, once the link is through
     _cutting: Any = None
+    _bulk: Bulk | None = None
 
     def connectionMade(self) -> None:
         # a unix socket's transport claims to be TCP in Twisted 22.4
@@ -74,10 +81,33 @@ class RelayConnection(Protocol):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
 
+    def join(self, pipe: Pipe) -> bytes:
+        """The link is through: hand everything to this pipe from now on; returns what came before."""
+        self.pipe = pipe
+        self._bulk = bulk(self.transport, self._hand_on, self.clock)
+        return b""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._bulk is not None:
+            self._bulk.received(data)
+        else:
+            self.hear_link(data)
+
+    def hear_link(self, data: bytes) -> None:
+        """Hook: bytes that come before a pipe is joined."""
+
+    def hand_on(self, pipe: Pipe, data: bytes) -> None:
+        """Hook: bytes for the pipe."""
+
+    def _hand_on(self, data: bytes) -> None:
+        if self.pipe is not None:  # else nobody wants to know any more
+            self.hand_on(self.pipe, data)
+
     def write(self, buffers: list[Any]) -> None:
         """Send these."""
         if buffers and not self.lost:
-            self.transport.write(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+            data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+            (self._bulk or self.transport).write(data)
 
     def close(self) -> None:
         """Close after what was written, or soon even if it is not read."""
@@ -99,6 +129,8 @@ class RelayConnection(Protocol):
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._bulk is not None:
+            self._bulk.flush()
         self.lost = True
         if self._cutting is not None and self._cutting.active():
             self._cutting.cancel()

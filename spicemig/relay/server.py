@@ -40,7 +40,6 @@ class ServerConnection(RelayConnection):
         self.link = link
         self.address = address
         self.clock = clock
-        self.pipe: Pipe | None = None
         self.mini = True
         self.caps: Caps = (frozenset(), frozenset())
         self.watch: Any = None
@@ -79,15 +78,13 @@ class ServerConnection(RelayConnection):
         self.write(self.link.data_to_send())
         return waiting
 
-    def dataReceived(self, data: bytes) -> None:
-        if self.pipe is not None:
-            self.pipe.server_said(data)
-        elif self._linked:
-            self._keep(data)
-        else:
-            self._hear_link(data)
+    def hand_on(self, pipe: Pipe, data: bytes) -> None:
+        pipe.server_said(data)
 
-    def _hear_link(self, data: bytes) -> None:
+    def hear_link(self, data: bytes) -> None:
+        if self._linked:
+            self._keep(data)
+            return
         try:
             for linked in self.link.receive(data):
                 self._linked = True
@@ -137,8 +134,7 @@ class ServerConnection(RelayConnection):
         self._tell(SEAMLESS_ANSWERS[number])
 
     def join(self, pipe: Pipe) -> bytes:
-        """Hand everything to this pipe from now on; returns what came before."""
-        self.pipe = pipe
+        super().join(pipe)
         early, self._early = self._early, b""
         return early
 
