@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # make demo    a session moved between two servers and back, with pictures in demo/
-# make check   ruff, mypy and all tests; INSTALL_PEERS=1 (as root, on Debian) installs the programs they talk to
+# make check   ruff, mypy, all tests, and as root on Debian make check-deb; INSTALL_PEERS=1 first installs what they need
 # make lint    ruff and mypy only
 # make bench   traces replayed (also over TCP), codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
 #              clients on slow lines, packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-utils python3-twisted \
 	python3-openssl python3-service-identity python3-pil python3-lz4 python3-cryptography \
 	python3-hypothesis python3-bcrypt openssh-client python3-venv gcc python3-dev python3-wsproto qemu-system-x86 chromium spice-html5 python3-av \
-	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav debootstrap lintian
 KERNELS := $(wildcard spicemig/_kernels/*.[ch])
 
 .PHONY: all demo check check-debian lint bench deb check-deb docs clean peers
@@ -63,8 +63,8 @@ deb:
 	cd build/deb && lintian --fail-on error,warning *.changes
 
 check-deb: deb
-	rm -rf build/debian
-	debian/clean-tree build/debian
+	rm -rf build/bookworm
+	debian/clean-tree build/bookworm
 
 docs: all
 	$(BIN)/python -m spicemig.control.manual
@@ -73,6 +73,7 @@ peers:
 ifeq ($(INSTALL_PEERS),1)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get build-dep -y -qq ./ >/dev/null
 endif
 
 clean:

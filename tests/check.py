@@ -3,15 +3,19 @@
 Runs every check and sums up: what ``make check`` calls.
 
 The last line of output is ``N passed, N failed, N skipped``; before it stand the
-skipped tests with their reasons. With ``--debian`` only the unit tests, under the
-interpreter and the libraries of the distribution.
+skipped tests with their reasons. The Debian packages are built and tried beside the
+unit tests; the tests with other programs, whose times matter, have the machine for
+themselves. With ``--debian`` only the unit tests, under the interpreter and the
+libraries of the distribution.
 """
 
 from __future__ import annotations
 
 import collections
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +25,8 @@ TOP = Path(__file__).resolve().parent.parent
 SUMMARY = TOP / "build" / "check.txt"
 DEBIAN = "/usr/bin/python3"
 NEEDED_OF_DEBIAN = "twisted.trial OpenSSL service_identity PIL lz4 cryptography hypothesis".split()
+PACKAGES_LOG = TOP / "build" / "packages.log"
+NEEDED_FOR_PACKAGES = "debootstrap lintian dpkg-buildpackage dh setpriv".split()
 LINTS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
 _COUNT = re.compile(r"(successes|failures|errors|skips)=(\d+)")
 
@@ -51,6 +57,19 @@ class Tally:
         self.counts["skipped"] += counts["skips"]
         self.skipped += [(reason, f"{test} ({where})") for reason, test in read_skips(output)]
         self.failed += [f"{test} ({where})" for test in read_failures(output)]
+
+    def packages(self, building: subprocess.Popen[bytes]) -> None:
+        """Wait until the Debian packages are built and tried; that counts as one test."""
+        print(f"== packages: {' '.join(map(str, building.args))}, all in {PACKAGES_LOG}", flush=True)
+        status = building.wait()
+        print(*PACKAGES_LOG.read_text(errors="replace").splitlines()[-20:], sep="\n", flush=True)
+        self.counts["failed" if status else "passed"] += 1
+        self.failed += ["the Debian packages"] * bool(status)
+
+    def skip(self, reason: str, test: str) -> None:
+        """Count a test that cannot be made here."""
+        self.counts["skipped"] += 1
+        self.skipped.append((reason, test))
 
     def finish(self) -> int:
         """Print the summary; the exit status."""
@@ -125,22 +144,54 @@ def debian_lacks() -> str:
     return f"the distribution's Python lacks {', '.join(missing)}" if missing else ""
 
 
+def packages_lack() -> str:
+    """Why the Debian packages cannot be built and tried here; empty if they can."""
+    missing = [name for name in NEEDED_FOR_PACKAGES if not shutil.which(name, path=f"{os.defpath}:/usr/sbin")]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    if os.geteuid():
+        return "only root can make a clean Debian"
+    unmet = subprocess.run(["dpkg-checkbuilddeps"], cwd=TOP, capture_output=True, text=True, check=False)
+    return " ".join(unmet.stderr.split())
+
+
+def build_packages() -> subprocess.Popen[bytes]:
+    """Begin to."""
+    PACKAGES_LOG.parent.mkdir(exist_ok=True)
+    with open(PACKAGES_LOG, "wb") as log:
+        return subprocess.Popen(["make", "check-deb"], cwd=TOP, stdout=log, stderr=subprocess.STDOUT)
+
+
+def debian(tally: Tally) -> None:
+    """The unit tests with what the distribution has."""
+    if lacks := debian_lacks():
+        tally.skip(lacks, "unit tests with the distribution's libraries")
+    else:
+        tally.trial(DEBIAN, unit_tests(), where="debian")
+
+
 def main() -> int:
     """Run what the command line asks for."""
     tally = Tally()
-    if "--debian" not in sys.argv[1:]:
-        for command in LINTS:
-            if importlib.util.find_spec(command[0]):
-                tally.lint(command)
-        tally.trial(sys.executable, unit_tests(), where="unit")
-        if any((TOP / "tests" / "peers").glob("test_*.py")):
-            tally.trial(sys.executable, ["tests.peers"], where="peers")
-    lacks = debian_lacks()
+    if "--debian" in sys.argv[1:]:
+        debian(tally)
+        return tally.finish()
+    for command in LINTS:
+        if importlib.util.find_spec(command[0]):
+            tally.lint(command)
+    lacks = packages_lack()
     if lacks:
-        tally.counts["skipped"] += 1
-        tally.skipped.append((lacks, "unit tests with the distribution's libraries"))
-    else:
-        tally.trial(DEBIAN, unit_tests(), where="debian")
+        tally.skip(lacks, "the Debian packages")
+    building = None if lacks else build_packages()
+    try:
+        tally.trial(sys.executable, unit_tests(), where="unit")
+        debian(tally)
+        if building is not None:
+            tally.packages(building)
+    finally:
+        if building is not None:
+            building.terminate()
+    tally.trial(sys.executable, ["tests.peers"], where="peers")
     return tally.finish()
 
 
