@@ -4,7 +4,7 @@
 # make check   ruff, mypy, all tests, and as root on Debian make check-deb; INSTALL_PEERS=1 first installs what they need
 # make lint    ruff and mypy only
 # make bench   traces replayed (also over TCP), codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
-#              clients on slow lines, packing; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
+#              clients on slow lines, packing, passing sessions on; each beside its peer; REPLAY="--reps 1 --mode glz" makes a short run of the traces,
 #              CODECS="--sources FOLDER" compiles the codecs of the peer (apt-get source spice spice-gtk)
 # make deb     Debian packages in build/deb/, looked through by lintian; needs the Build-Depends of debian/control
 # make check-deb   builds them, installs them in a clean Debian 12 and moves a guest there; as root, with debootstrap
@@ -54,6 +54,7 @@ bench: all
 	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/raster.py
 	$(BIN)/python benchmarks/wire_packing.py
+	$(BIN)/python benchmarks/relay.py
 
 deb:
 	rm -rf build/deb

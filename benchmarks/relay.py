@@ -11,7 +11,9 @@ back, and what a thousand idle sessions take. One thread each.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import ssl
 import statistics
 import sys
@@ -19,6 +21,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import tables
 from benchmarks.relay_traffic import (
@@ -81,13 +85,26 @@ class Bench:
             client.close()
         return total / max(used, 1 / TICKS) / 1e6
 
-    def latency(self, name: str) -> list[float]:
-        """Echoes through a proxy, in microseconds, sorted."""
+    def latency(self, name: str, beside: int = 0, expected: int = 0) -> list[float]:
+        """Echoes through a proxy, in microseconds, sorted; ``beside`` so many clients that pull and pull."""
         client = Client(self.ports.get(name, self.server.port), self.context)
+        pullers = self._pull_for_ever(name, beside, expected) if beside else 0
         client.echoes(200)
         took = sorted(each * 1e6 for each in client.echoes(ECHOES))
+        if pullers:
+            os.kill(pullers, signal.SIGKILL)
+            os.waitpid(pullers, 0)
         client.close()
         return took
+
+    def _pull_for_ever(self, name: str, count: int, expected: int) -> int:
+        """A process with so many clients that pull; its id."""
+        pid = os.fork()
+        if not pid:
+            clients = self.clients(name, count, ("main", "display"))
+            while True:
+                pull(clients, expected)
+        return pid
 
     def idle(self, name: str, count: int, seconds: float) -> tuple[float, float]:
         """What so many idle sessions hold, in MiB, and of a core."""
@@ -130,9 +147,9 @@ def best(measure: Callable[[str], float], rounds: int) -> dict[str, float]:
     return {name: max(values) for name, values in found.items()}
 
 
-def compare(rows: list[dict[str, object]], what: str, found: dict[str, float], worse: float = 0.0) -> None:
-    """A line of the table; ``worse`` is taken from both before they are compared."""
-    ours, theirs = (found[name] - worse for name in PROXIES)
+def compare(rows: list[dict[str, object]], what: str, found: dict[str, float]) -> None:
+    """A line of the table."""
+    ours, theirs = (found[name] for name in PROXIES)
     rows.append({"what": what, **found, "ratio": ours / theirs if theirs else None})
     print(what, *(f"{name} {value:.1f}" for name, value in found.items()), sep=", ", flush=True)
 
@@ -154,6 +171,10 @@ def busy(rows: list[dict[str, object]], tls: bool, megabytes: int, rounds: int) 
                     direct = none[at]
                     added = {name: took[at] - direct for name, took in found.items()}
                     compare(rows, f"{way}, added to an echo, {what}, us", added)
+                beside = {name: made.latency(name, COUNTS[-1], expected) for name in PROXIES}
+                for what, at in (("median", ECHOES // 2), ("99th percentile", ECHOES * 99 // 100)):
+                    took = {name: each[at] for name, each in beside.items()}
+                    compare(rows, f"{way}, an echo beside {COUNTS[-1]} clients, {what}, us", took)
                 print(f"  (without a proxy: median {statistics.median(none):.0f} us)")
 
 

@@ -68,9 +68,11 @@ class SecureBulk(Bulk):
         self._direct = self.socket is not None
 
     def received(self, data: bytes) -> None:
-        if not self._gathered:
-            self._clock.callLater(0, self.flush)
         self._gathered.append(data)
+        if len(data) < RECORD_BYTES:
+            self.flush()  # it is the end of what the peer has written
+        elif len(self._gathered) == 1:
+            self._clock.callLater(0, self.flush)
 
     def flush(self) -> None:
         gathered, self._gathered = self._gathered, []
@@ -91,10 +93,11 @@ class SecureBulk(Bulk):
         except SSL.Error:
             self._direct = False
         try:
-            while True:
-                self.socket.write(connection.bio_read(2 * BATCH_BYTES))
+            while len(sealed := connection.bio_read(2 * BATCH_BYTES)) == 2 * BATCH_BYTES:
+                self.socket.write(sealed)
+            self.socket.write(sealed)
         except SSL.WantReadError:
-            pass  # that was all
+            pass  # there is nothing more
         if not self.socket.disconnecting:
             self.socket.doWrite()
         return bytes(view)
