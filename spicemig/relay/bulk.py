@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 BATCH_BYTES = 1 << 18  # that are read and written at a time
 RECORD_BYTES = 1 << 14  # that fit into a record of TLS; RFC 8446, 5.1
+SEAL_BYTES = 64  # and more than most ciphers add to one
 
 
 class Bulk:
@@ -32,7 +33,8 @@ class Bulk:
         self.deliver = deliver
         self.socket = _descriptor(transport)
         if self.socket is not None:
-            self.socket.bufferSize = self.socket.SEND_LIMIT = BATCH_BYTES
+            self.socket.bufferSize = BATCH_BYTES
+            self.socket.SEND_LIMIT = 2 * BATCH_BYTES  # more than a batch with what TLS adds
 
     def received(self, data: bytes) -> None:
         """The transport has read this."""
@@ -93,7 +95,9 @@ class SecureBulk(Bulk):
         except SSL.Error:
             self._direct = False
         try:
-            while len(sealed := connection.bio_read(2 * BATCH_BYTES)) == 2 * BATCH_BYTES:
+            # no larger than it must be: pyOpenSSL clears the room first
+            room = len(data) + (len(data) // RECORD_BYTES + 2) * SEAL_BYTES
+            while len(sealed := connection.bio_read(room)) == room:
                 self.socket.write(sealed)
             self.socket.write(sealed)
         except SSL.WantReadError:
