@@ -103,6 +103,14 @@ class RelayConnection(Protocol):
         if self.pipe is not None:  # else nobody wants to know any more
             self.hand_on(self.pipe, data)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What was written and the kernel has not taken: how many bytes, as they go over the line."""
+        # Twisted has no word for it; TLS and doors pass the question on to the transport with the socket
+        transport = self.transport
+        whole, sent = len(getattr(transport, "dataBuffer", b"")), getattr(transport, "offset", 0)
+        return whole - sent + getattr(transport, "_tempDataLen", 0)
+
     def write(self, buffers: list[Any]) -> None:
         """Send these."""
         if buffers and not self.lost:
