@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from spicemig.client.hosts import Address
 
@@ -24,7 +25,7 @@ def secure(address: Address) -> bool:
     return bool(address.tls_port) and not address.port
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Route:
     """
     One guest. ``key`` is what a client came by: the number of a port, the path of a
@@ -46,12 +47,41 @@ class Route:
         """The guest is there now."""
         self.current = address
 
+    def take_over(self, other: Route) -> None:
+        """Lead where another route leads; where the guest was last seen stays."""
+        self.servers = other.servers
+        self.password = other.password
+        known = self.candidates()
+        self.offers = {place: caps for place, caps in self.offers.items() if place[0] in known}
+
 
 class Routes:
-    """All routes."""
+    """
+    All routes, which may change while sessions hold them.
+
+    There is one :class:`Route` for a key as long as a session or the table holds it.
+    A session whose route was dropped so follows its guest when the route is back.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_key = {route.key: route for route in routes}
+        self._by_key: dict[str, Route] = {}
+        self._held: WeakValueDictionary[str, Route] = WeakValueDictionary()
+        self.replace(routes)
+
+    def replace(self, routes: Iterable[Route]) -> None:
+        """
+        Have these routes only.
+
+        Those of known keys stay the objects that they are, with the servers and the
+        password of the new ones; sessions keep the others, which take no new clients.
+        """
+        self._by_key = {route.key: self._one_of(route) for route in routes}
+
+    def _one_of(self, route: Route) -> Route:
+        held = self._held.setdefault(route.key, route)
+        if held is not route:
+            held.take_over(route)
+        return held
 
     def __iter__(self):
         return iter(self._by_key.values())
