@@ -10,8 +10,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from spicemig.control.inspection import Inspection, guide_lines, table
-from spicemig.control.waits import CAUSES, Watch
+from spicemig.control.inspection import guide_lines, table
+from spicemig.control.server_inspection import ServerInspection
+from spicemig.control.server_waits import CAUSES
 from spicemig.migration.stages import Stage
 from spicemig.session.client import ClientSession
 from spicemig.testing.guests import ListGuest, copy, fill, picture
@@ -23,14 +24,17 @@ class InspectionCase(SynchronousTestCase):
     """A host with one client, and somebody who looks."""
 
     def setUp(self) -> None:
-        self.host = BareHost(ListGuest([fill(0, 0, 320, 200, 0x224466)]))
-        self.host.turn(1.0)
         self.migrations = SimpleNamespace(handovers={}, arrival=None)
-        daemon = SimpleNamespace(
-            sessions=self.host.sessions, handovers=SimpleNamespace(migrations=self.migrations)
-        )
-        self.watch = Watch(lambda: self.host.sessions.clients.values(), self.host.clock.seconds)
-        self.inspection = Inspection(daemon, self.watch)
+        self.set_up(BareHost(ListGuest([fill(0, 0, 320, 200, 0x224466)])))
+        self.host.turn(1.0)
+
+    def set_up(self, host: BareHost) -> None:
+        """This is the host."""
+        self.host = host
+        handovers = SimpleNamespace(migrations=self.migrations)
+        daemon = SimpleNamespace(sessions=host.sessions, handovers=handovers, reactor=host.clock)
+        self.inspection = ServerInspection(daemon)
+        self.watch = self.inspection.watch
 
     def waits(self, channel: str = "display") -> dict[str, float]:
         """What a channel waits for now, and for how long already."""
@@ -38,7 +42,7 @@ class InspectionCase(SynchronousTestCase):
         return {
             wait.cause.name: now - wait.since
             for wait in self.watch.look()
-            if wait.core.channel == channel and wait.cause.name != "ping"
+            if wait.channel.channel == channel and wait.cause.name != "ping"
         }
 
     def says(self, name: str, *arguments: Any) -> list[str]:
@@ -109,8 +113,7 @@ class WaitTests(InspectionCase):
 
     def test_encoding(self) -> None:
         """An image that no thread gets to is found."""
-        self.host = BareHost(ListGuest([fill(0, 0, 1600, 1200, 0)]), workers_wait=True)
-        self.watch = Watch(lambda: self.host.sessions.clients.values(), self.host.clock.seconds)
+        self.set_up(BareHost(ListGuest([fill(0, 0, 1600, 1200, 0)]), workers_wait=True))
         self.host.client()
         self.host.work()
         self.assertEqual(self.waits(), {})
@@ -165,7 +168,7 @@ class WaitTests(InspectionCase):
         peer.lose()
         self.host.turn()
         self.assertEqual(self.watch.look(), [])
-        self.assertEqual(self.watch._seen, {})
+        self.assertEqual(self.inspection.watch._seen, {})
 
 
 class TableTests(InspectionCase):
@@ -218,7 +221,7 @@ class TableTests(InspectionCase):
 
     def test_namespace(self) -> None:
         """The guide names everything that is there, and nothing else."""
-        names = {line.split("(")[0] for line, _text in guide_lines()}
+        names = {line.split("(")[0] for line, _text in guide_lines(ServerInspection)}
         self.assertEqual(names, set(self.inspection.namespace()))
 
     def test_columns(self) -> None:

@@ -1,29 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-What one can ask of a daemon in its manhole: tables of what it has and does.
+What one can ask of a daemon in its manhole: what is the same in all daemons.
 
 The methods that are marked with :func:`shown` are the names that one types there.
-The printed guide and ``spicemig-manhole(7)`` are made from them and from ``OBJECTS``.
+The printed guide and ``spicemig-manhole(7)`` are made from them and from ``objects``.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from spicemig.channels.display_pipe import Waiting
-from spicemig.control.waits import CAUSES, Watch
-from spicemig.migration import stages as moves
+from spicemig.control.waits import Cause, Watch
 
 STUCK_SECONDS = 2.0  # a wait that lasts so long is worth a look
-
-#: The objects that are there beside the functions.
-OBJECTS = {
-    "daemon": "everything: the service itself",
-    "clients": "the clients of the host by id, each a ClientSession with its cores",
-    "guest": "what is on display, or None",
-}
 
 
 def shown(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,20 +25,32 @@ def shown(method: Callable[..., Any]) -> Callable[..., Any]:
 
 class Inspection:
     """
-    The functions of a manhole; ``host`` is a daemon (``IHost``).
+    The functions of a manhole; ``host`` is a daemon, and its reactor the clock.
 
     All print to ``sys.stdout``. They only look: nothing is changed by calling them.
     """
 
-    def __init__(self, host: Any, watch: Watch) -> None:
+    #: what the channels of such a daemon can wait for
+    causes: ClassVar[Sequence[Cause]] = ()
+    #: what is there beside the functions: a few words, and how it is found in the daemon
+    objects: ClassVar[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {}
+
+    def __init__(self, host: Any) -> None:
         self.host = host
-        self.watch = watch
+        self.watch = Watch(
+            lambda: [channel for _id, _name, channel in self.all_channels()],
+            self.causes,
+            host.reactor.seconds,
+        )
 
     def namespace(self) -> dict[str, Any]:
         """All names, for somebody who has just come."""
-        sessions = self.host.sessions
         functions = {name: getattr(self, name) for name, _method in functions_of(type(self))}
-        return {**functions, "daemon": self.host, "clients": sessions.clients, "guest": sessions.guest}
+        return {**functions, **{name: find(self.host) for name, (_text, find) in self.objects.items()}}
+
+    def all_channels(self, client: int | None = None) -> Iterator[tuple[int, str, Any]]:
+        """The channels of one client, or of all: the client's id, the channel's name, and itself."""
+        raise NotImplementedError
 
     @shown
     def guide(self) -> None:
@@ -55,198 +58,39 @@ class Inspection:
         print(guide_text(type(self)))
 
     @shown
-    def sessions(self) -> None:
-        """The clients: where from, since when, how far away, how much they wait."""
-        now, waits = self._now, self.watch.look()
-        rows = []
-        for client in self._clients():
-            waiting = [wait.since for wait in waits if wait.core in client.cores.values()]
-            rows.append(
-                (
-                    client.connection_id,
-                    client.address,
-                    "arriving" if client.arriving else "leaving" if client.seal else "served",
-                    f"{now - client.connected_at:.0f} s",
-                    _ms(client.latency_seconds),
-                    _rate(client.bandwidth.bits_per_second),
-                    len(client.cores),
-                    f"{now - min(waiting):.1f} s" if waiting else "-",
-                )
-            )
-        table("client address state connected latency line channels waits".split(), rows)
-
-    @shown
-    def channels(self, client: int | None = None) -> None:
-        """Their channels: stage, serials, what is not acknowledged, when the client last spoke."""
-        now = self._now
-        table(
-            "client channel stage sent received unacknowledged pending heard".split(),
-            (
-                (
-                    id,
-                    _name(core),
-                    core.stage.value,
-                    core.common.serial_sent,
-                    core.common.serial_received,
-                    _unacknowledged(core),
-                    core.pending_bytes,
-                    "-" if core.heard is None else f"{now - core.heard:.1f} s ago",
-                )
-                for id, core in self._cores(client)
-            ),
-        )
-
-    @shown
-    def queues(self, client: int | None = None) -> None:
-        """
-        What waits to be sent on display and cursor channels, and what is on its way.
-
-        Commands, drawables and the bytes that they hold, surfaces of which pixels are owed, jobs of
-        threads; bytes on their way, of how many; drawables that were covered before they were sent.
-        """
-        rows: list[tuple[Any, ...]] = []
-        for id, core in self._cores(client):
-            if core.channel == "cursor":
-                rows.append((id, _name(core), core.waiting, "-", "-", "-", "-", "-", "-"))
-            elif core.channel == "display":
-                pipe, flow = core.pipe, core.flow
-                drawables = [entry for entry in pipe.entries if isinstance(entry, Waiting)]
-                rows.append(
-                    (
-                        id,
-                        _name(core),
-                        len(pipe) - len(drawables),
-                        len(drawables),
-                        pipe.weight,
-                        len(list(pipe.owed)),
-                        core.encoders.under_way,
-                        "-" if flow is None else f"{flow.on_the_way}/{flow.window}",
-                        pipe.dropped,
-                    )
-                )
-        head = ("client", "channel", "commands", "drawables", "bytes", "owed", "encoding", "on its way")
-        table((*head, "dropped"), rows)
-
-    @shown
     def stuck(self, seconds: float = STUCK_SECONDS) -> None:
         """Channels that wait for the same thing for so long: which, for what, since when."""
-        now = self._now
+        now = self.now
         found = [wait for wait in self.watch.look() if now - wait.since >= seconds]
-        owners = {core: id for id, core in self._cores(None)}
+        names = {channel: (id, name) for id, name, channel in self.all_channels()}
         table(
             ("client", "channel", "waits for", "since", "details"),
             (
                 (
-                    owners[wait.core],
-                    _name(wait.core),
+                    *names[wait.channel],
                     wait.cause.name,
                     f"{now - wait.since:.1f} s",
-                    wait.cause.details(wait.core),
+                    wait.cause.details(wait.channel),
                 )
                 for wait in found
             ),
             empty=f"No channel waits for {seconds:g} s or longer.",
         )
-        for name in dict.fromkeys(wait.cause.name for wait in found):
-            cause = next(cause for cause in CAUSES if cause.name == name)
-            print(f"{name}: {cause.help}.")
-
-    @shown
-    def channel(self, client: int, name: str = "main", number: int = 0) -> Any:
-        """The core of one channel, to look into; not printed but given."""
-        return self.host.sessions.clients[client].cores[name, number]
-
-    @shown
-    def device(self) -> None:
-        """The QXL device: whether it runs, what waits in its rings, its surfaces."""
-        sessions = self.host.sessions
-        device = sessions.device
-        commands, cursor = device.in_rings
-        kind = "none" if sessions.guest is None else sessions.guest.kind
-        print(f"guest {kind}, host {sessions.stage.value}, device {'runs' if device.running else 'stands'}")
-        print(f"in the rings: {commands} commands, {cursor} of the cursor")
-        print(f"to copy in a handover under way: {device.dirty_bytes()} bytes")
-        table(
-            ("surface", "size", "format", "bytes", "not drawn yet"),
-            (
-                (
-                    surface.id,
-                    f"{surface.width}x{surface.height}",
-                    surface.format,
-                    len(surface.pixels),
-                    device.waiting(surface.id),
-                )
-                for surface in device.surfaces()
-            ),
-            empty="No surfaces.",
-        )
-
-    @shown
-    def handovers(self) -> None:
-        """The handovers that this host remembers: which side it was, and how far they are or got."""
-        now = self._now
-        table(
-            ("handover", "side", "stage", "since", "failed at", "deadline", "problems"),
-            (
-                (
-                    one.migration_id.hex()[:8],
-                    one.side,
-                    one.stage.value,
-                    f"{now - one.timeline[-1][1]:.1f} s" if one.timeline else "-",
-                    one.failed_at.value if one.failed_at else "-",
-                    "-" if (at := one.next_deadline()) is None else f"in {at - now:.1f} s",
-                    "; ".join(bytes(each.text).decode(errors="replace") for each in one.problems) or "-",
-                )
-                for one in self._handovers()
-            ),
-            empty="No handovers.",
-        )
-
-    @shown
-    def stages(self, side: str | None = None) -> None:
-        """The stage table of a handover, "source" or "target"; * marks where one under way is."""
-        now = {one.side: one.stage for one in self._handovers() if not one.ended}
-        for name, rows in (("source", moves.SOURCE), ("target", moves.TARGET)):
-            if side in (None, name):
-                print(f"{name}:")
-                table(
-                    ("", "stage", "input", "next", "action"),
-                    (
-                        (
-                            "*" if now.get(name) is stage else "",
-                            stage.value,
-                            what.value,
-                            after.value,
-                            action or "-",
-                        )
-                        for (stage, what), (after, action) in rows.items()
-                    ),
-                )
+        for cause in dict.fromkeys(wait.cause for wait in found):
+            print(f"{cause.name}: {cause.help}.")
 
     @property
-    def _now(self) -> float:
-        return self.host.sessions.clock.seconds()
-
-    def _clients(self) -> list[Any]:
-        return list(self.host.sessions.clients.values())
-
-    def _cores(self, client: int | None) -> Iterator[tuple[int, Any]]:
-        for each in self._clients():
-            if client in (None, each.connection_id):
-                for core in each.cores.values():
-                    yield each.connection_id, core
-
-    def _handovers(self) -> list[Any]:
-        migrations = self.host.handovers.migrations
-        arrival = [] if migrations.arrival is None else [migrations.arrival]
-        return [*migrations.handovers.values(), *arrival]
+    def now(self) -> float:
+        """Seconds of the daemon's clock."""
+        return self.host.reactor.seconds()
 
 
 def functions_of(inspection: type) -> Iterator[tuple[str, Any]]:
-    """The names that one types, with their functions, in order."""
-    for name, method in vars(inspection).items():
-        if getattr(method, "shown", False):
-            yield name, method
+    """The names that one types, with their functions, in order: first what all daemons have."""
+    for kind in reversed(inspection.__mro__):
+        for name, method in vars(kind).items():
+            if getattr(method, "shown", False):
+                yield name, method
 
 
 def signature_of(method: Any) -> str:
@@ -255,16 +99,17 @@ def signature_of(method: Any) -> str:
     return "(" + ", ".join(str(each.replace(annotation=each.empty)) for each in given) + ")"
 
 
-def guide_lines(inspection: type = Inspection) -> list[tuple[str, str]]:
+def guide_lines(inspection: type[Inspection]) -> list[tuple[str, str]]:
     """Every name of the manhole and what it is."""
     functions = [
         (name + signature_of(method), " ".join((method.__doc__ or "").split()))
         for name, method in functions_of(inspection)
     ]
-    return [*functions, *((name, f"{text[0].upper()}{text[1:]}.") for name, text in OBJECTS.items())]
+    objects = [(name, f"{text[0].upper()}{text[1:]}.") for name, (text, _find) in inspection.objects.items()]
+    return functions + objects
 
 
-def guide_text(inspection: type = Inspection) -> str:
+def guide_text(inspection: type[Inspection]) -> str:
     """The printed guide."""
     lines = guide_lines(inspection)
     width = max(len(name) for name, _text in lines)
@@ -292,20 +137,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "None
         print("  ".join(aligned).rstrip())
 
 
-def _name(core: Any) -> str:
-    return f"{core.channel}:{core.channel_id}"
-
-
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
-
-
-def _rate(bits_per_second: int | None) -> str:
-    return "-" if bits_per_second is None else f"{bits_per_second / 1e6:.1f} Mbit/s"
-
-
-def _unacknowledged(core: Any) -> str:
-    return f"{core.common.unacknowledged}/{2 * core.common.ack_window}" if core.uses_acks else "-"
-
-
-__all__ = ["Inspection", "guide_lines", "guide_text"]
+__all__ = ["Inspection", "guide_lines", "guide_text", "shown", "table"]

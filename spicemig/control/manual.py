@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spicemig.control.cli import make_parser
-from spicemig.control.inspection import guide_lines
-from spicemig.control.waits import CAUSES
+from spicemig.control.inspection import Inspection, guide_lines
+from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
 from spicemig.daemons.options import Option
@@ -173,18 +173,18 @@ def manhole_options_part() -> str:
     return "\n".join(lines) + "\n"
 
 
-def manhole_names_part() -> str:
+def manhole_names_part(inspection: type[Inspection] = ServerInspection) -> str:
     """What one can type in a manhole."""
     lines: list[str] = []
-    for name, text in guide_lines():
+    for name, text in guide_lines(inspection):
         lines += [".TP", ".B " + roff(name), roff(text)]
     return "\n".join(lines) + "\n"
 
 
-def manhole_causes_part() -> str:
+def manhole_causes_part(inspection: type[Inspection] = ServerInspection) -> str:
     """What channels can wait for."""
     lines: list[str] = []
-    for cause in CAUSES:
+    for cause in inspection.causes:
         lines += [".TP", ".B " + roff(cause.name), roff(cause.help[0].upper() + cause.help[1:] + ".")]
     return "\n".join(lines) + "\n"
 

@@ -2,18 +2,17 @@
 """
 What a channel waits for, and since when.
 
-``CAUSES`` lists everything a channel can wait for; all of it can be read from the
-core at any time. Since when is known of those that are looked at again and
-again: :class:`Watch` compares what it finds with what it found before.
+Everything a channel can wait for is a :class:`Cause`; it can be read from the channel
+at any time. Since when is known of those that are looked at again and again:
+:class:`Watch` compares what it finds with what it found before. A channel is the core
+of a server, or the pipe of a relay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-
-from spicemig.channels.core import LeavingStage
 
 
 @dataclass(frozen=True)
@@ -21,134 +20,40 @@ class Cause:
     """
     One thing that a channel can wait for.
 
-    While ``progress`` of the core stays the same, it is the same wait; ``since`` may know
+    While ``progress`` of the channel stays the same, it is the same wait; ``since`` may know
     when it began, in seconds of the clock.
     """
 
     name: str
     help: str  # what is waited for, and what it means if it does not come
     holds: Callable[[Any], bool]
-    details: Callable[[Any], str] = lambda core: ""
-    progress: Callable[[Any], Any] = lambda core: None
-    since: Callable[[Any], float | None] = lambda core: None
+    details: Callable[[Any], str] = lambda channel: ""
+    progress: Callable[[Any], Any] = lambda channel: None
+    since: Callable[[Any], float | None] = lambda channel: None
 
 
 @dataclass(frozen=True)
 class Wait:
     """A channel that waits; ``since`` in seconds of the clock."""
 
-    core: Any
+    channel: Any
     cause: Cause
     since: float
-
-
-def in_stage(*stages: LeavingStage) -> Callable[[Any], bool]:
-    """Whether a core is in one of these stages."""
-    return lambda core: core.stage in stages
-
-
-def has_work(core: Any) -> bool:
-    """Whether something waits behind the core's window."""
-    if core.channel == "display":
-        return not core.idle
-    return bool(core.channel == "cursor" and core.waiting)
-
-
-def _acks_due(core: Any) -> bool:
-    common = core.common
-    return core.uses_acks and has_work(core) and common.unacknowledged > 2 * common.ack_window
-
-
-def _flow_closed(core: Any) -> bool:
-    settled = core.stage is LeavingStage.SETTLED
-    return settled and core.flow is not None and has_work(core) and not core.flow.open
-
-
-def _waits_for_other(core: Any) -> bool:
-    if core.channel != "display" or not core.pipe.entries or not core.window_open:
-        return False
-    image = getattr(core.pipe.entries[0], "own", None)
-    return image is not None and not core.glz_dictionary.turn_of(image)
-
-
-def _encoding(core: Any) -> bool:
-    return core.channel == "display" and bool(core.encoders.under_way) and not core.idle
-
-
-CAUSES = (
-    Cause("state", "its state, which the source of a handover sends", in_stage(LeavingStage.PARKED)),
-    Cause(
-        "block",
-        "the state that the client brings from the source of a handover",
-        in_stage(LeavingStage.AWAITING),
-    ),
-    Cause("handover", "the handover to go on or to be undone", in_stage(LeavingStage.FROZEN)),
-    Cause(
-        "flush mark",
-        "the client's answer to MIGRATE; without it the client does not leave",
-        in_stage(LeavingStage.FLUSHING, LeavingStage.FLUSHED),
-    ),
-    Cause("leaving", "the client to close the connection", in_stage(LeavingStage.HANDED_OVER)),
-    Cause(
-        "init",
-        "the client's first message, without which it is shown nothing",
-        lambda core: (
-            core.channel == "display" and core.stage is LeavingStage.SETTLED and not core.state.initialised
-        ),
-    ),
-    Cause(
-        "socket",
-        "the client to read: the kernel takes no more for it",
-        lambda core: core.transport_paused,
-        lambda core: f"{core.pending_bytes:,} bytes wait",
-        lambda core: None if core.flow is None else core.flow.sent - core.pending_bytes,
-    ),
-    Cause(
-        "acks",
-        "acknowledgements; two windows of messages were sent without one",
-        _acks_due,
-        lambda core: f"{core.common.unacknowledged:,} messages, window {core.common.ack_window:,}",
-        lambda core: core.common.serial_sent - core.common.unacknowledged,
-    ),
-    Cause(
-        "line",
-        "word that what was sent has arrived; the line is full, or the client does not read",
-        _flow_closed,
-        lambda core: f"{core.flow.on_the_way:,} bytes on their way, {core.flow.window:,} allowed",
-        lambda core: core.flow.arrived,
-    ),
-    Cause(
-        "other display",
-        "an image that another display channel of this client must send first",
-        _waits_for_other,
-        progress=lambda core: core.common.serial_sent,
-    ),
-    Cause(
-        "encoding",
-        "a thread that compresses an image; see [display] workers",
-        _encoding,
-        lambda core: f"{core.encoders.under_way} jobs",
-        lambda core: core.common.serial_sent,
-    ),
-    Cause(
-        "ping",
-        "the answer to a ping; 30 seconds without any sign, and the client is closed",
-        lambda core: core.ping_sent is not None,
-        since=lambda core: core.ping_sent,
-    ),
-)
 
 
 class Watch:
     """
     Remembers since when channels wait.
 
-    ``clients()`` gives the sessions that there are. What began between two looks counts
-    from the second one.
+    ``channels()`` gives those that there are, ``causes`` is what they can wait for. What
+    began between two looks counts from the second one.
     """
 
-    def __init__(self, clients: Callable[[], Any], seconds: Callable[[], float]) -> None:
-        self._clients = clients
+    def __init__(
+        self, channels: Callable[[], Iterable[Any]], causes: Iterable[Cause], seconds: Callable[[], float]
+    ) -> None:
+        self._channels = channels
+        self._causes = tuple(causes)
         self._seconds = seconds
         self._seen: dict[tuple[Any, str], tuple[Any, float]] = {}  # progress, and since when
 
@@ -157,22 +62,18 @@ class Watch:
         now = self._seconds()
         before, self._seen = self._seen, {}
         found = [
-            self._note(core, cause, before, now)
-            for client in self._clients()
-            for core in client.cores.values()
-            for cause in self._causes(core)
+            self._note(channel, cause, before, now)
+            for channel in self._channels()
+            for cause in self._causes
+            if cause.holds(channel)
         ]
         return sorted(found, key=lambda wait: wait.since)
 
-    @staticmethod
-    def _causes(core: Any) -> Iterator[Cause]:
-        return (cause for cause in CAUSES if cause.holds(core))
-
-    def _note(self, core: Any, cause: Cause, before: dict[Any, Any], now: float) -> Wait:
-        key, progress = (core, cause.name), cause.progress(core)
+    def _note(self, channel: Any, cause: Cause, before: dict[Any, Any], now: float) -> Wait:
+        key, progress = (channel, cause.name), cause.progress(channel)
         was, since = before.get(key, (progress, now))
         if was != progress:
             since = now
         self._seen[key] = progress, since
-        began = cause.since(core)
-        return Wait(core, cause, since if began is None else began)
+        began = cause.since(channel)
+        return Wait(channel, cause, since if began is None else began)

@@ -22,9 +22,11 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from spicemig.channels.tickets import Ticket
+from spicemig.control.inspection import Inspection
 from spicemig.daemons import systemd
 from spicemig.daemons.listeners import Listeners
 from spicemig.daemons.logs import json_observer
+from spicemig.daemons.manhole import Manhole
 from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.reloading import CertificateWatch, changed, reloaded
 from spicemig.daemons.tls import Credentials
@@ -43,8 +45,8 @@ class DaemonService(MultiService):
     """
     A daemon with settings, listeners and a pool of threads.
 
-    ``settings`` have the sections ``server``, ``listen``, ``tls`` and ``auth``, and say which
-    ``file`` they are from and which ``daemon`` they are for.
+    ``settings`` have the sections ``server``, ``listen``, ``tls``, ``auth`` and ``manhole``, and say
+    which ``file`` they are from and which ``daemon`` they are for.
     """
 
     log = Logger()
@@ -57,6 +59,7 @@ class DaemonService(MultiService):
         self.reactor = reactor
         self.credentials = credentials or Credentials(settings)
         self.listeners = Listeners(reactor)
+        self.manhole: Manhole | None = None
         self.log_file: Any = None
         self.in_foreground = True
         self.started_at = time.monotonic()
@@ -111,6 +114,8 @@ class DaemonService(MultiService):
 
     def _end(self) -> Any:
         """End what :meth:`_prepare` made; called twice, or without it, it does nothing."""
+        if self.manhole is not None:
+            self.manhole.close()
 
     def _before_end(self) -> Any:
         """What is to be brought to an end before the listeners are closed; may return a Deferred."""
@@ -133,6 +138,12 @@ class DaemonService(MultiService):
             self.listeners.add("tls", ("listen", "tls"), description, links(True), context)
         for description in listen.unix:
             self.listeners.add("unix", ("listen", "unix"), description, links(True))
+
+    def _add_manhole(self, inspection: Inspection) -> None:
+        """Want its doors opened, if the settings want it."""
+        if self.settings.manhole.enabled:
+            self.manhole = Manhole(self, inspection)
+            self.manhole.add_to(self.listeners)
 
     def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self._pool, function, *arguments)

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from twisted.internet.task import LoopingCall
 
 from spicemig.control.inspection import Inspection
-from spicemig.control.waits import Watch
 from spicemig.errors import ConfigError
 
 KEY_FILE = "manhole_key"  # in the state directory, if no other one is named
@@ -34,19 +33,17 @@ _NO_CONCH = (
 
 class Manhole:
     """
-    The way into one daemon; made only if it is enabled.
+    The way into one daemon, and what can be asked of it there; made only if it is enabled.
 
     Raises :class:`ConfigError` if a key file is missing, open to others or damaged.
     """
 
-    def __init__(self, daemon: Any) -> None:
+    def __init__(self, daemon: Any, inspection: Inspection) -> None:
         self._settings = daemon.settings
         try:
             from spicemig.daemons import manhole_ssh as ssh
         except ImportError as error:
             raise self._error("enabled", _NO_CONCH.format(error.name or error)) from error
-        watch = Watch(lambda: daemon.sessions.clients.values(), daemon.reactor.seconds)
-        inspection = Inspection(daemon, watch)
         self._parse = ssh.parse_public_key
         self.authorized_keys()  # a mistake is to be found now, not at night
         host_key = self._read("host_key", self._host_key_file(), _is_secret)
@@ -55,7 +52,7 @@ class Manhole:
         except ValueError as error:
             raise self._error("host_key", f"{self._host_key_file()} is no private key: {error}") from error
         self.factory = ssh.ManholeFactory(key, self.authorized_keys, inspection.namespace, daemon.reactor)
-        self._looking = LoopingCall(watch.look)
+        self._looking = LoopingCall(inspection.watch.look)
         self._looking.clock = daemon.reactor
         self._looking.start(LOOK_SECONDS, now=False)
 

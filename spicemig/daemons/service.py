@@ -28,10 +28,10 @@ from spicemig.control import api
 from spicemig.control.following import Followed
 from spicemig.control.interfaces import IHost
 from spicemig.control.resources import ControlSite
+from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons.base import DaemonService, StartError, read_secret
 from spicemig.daemons.config import Settings
 from spicemig.daemons.doctor import checks
-from spicemig.daemons.manhole import Manhole
 from spicemig.daemons.migrations import Handovers
 from spicemig.daemons.options import read_host_port
 from spicemig.daemons.tls import Credentials
@@ -59,7 +59,6 @@ class Daemon(DaemonService):
         self.sessions: Sessions
         self.epochs: EpochFile
         self.handovers: Handovers
-        self.manhole: Manhole | None = None
 
     # start and end
 
@@ -126,9 +125,7 @@ class Daemon(DaemonService):
             context = self.credentials.for_sources()
             self.listeners.add("migration", ("migration", "listen"), description, door, context)
         self.listeners.add_control(str(self.settings.server.control), ControlSite(api.root(self)))
-        if self.settings.manhole.enabled:
-            self.manhole = Manhole(self)
-            self.manhole.add_to(self.listeners)
+        self._add_manhole(ServerInspection(self))
 
     def _begin(self) -> None:
         """The stage in which this daemon begins: with a guest, or without."""
@@ -163,8 +160,7 @@ class Daemon(DaemonService):
             self.epochs.write(replace(self.epochs.current, owner=False, stage="shut down"))
 
     def _end(self) -> None:
-        if self.manhole is not None:
-            self.manhole.close()
+        super()._end()
         if not hasattr(self, "sessions"):
             return
         for client in list(self.sessions.clients.values()):
