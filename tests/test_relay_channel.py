@@ -82,6 +82,28 @@ class ForwardingTests(ChannelCase):
             self.core = self.channel()
             self.assertRaises(ProtocolError, self.client, framed(message, mini=self.mini))
 
+    def test_acknowledgements(self) -> None:
+        """What the client has not acknowledged is known, from the server's setting of the window on."""
+        self.server(LOCKS)
+        self.assertEqual(self.core.unacknowledged, 0)
+        self.server(base.SetAck(1, 20), *[LOCKS] * 25)
+        self.assertEqual((self.core.ack_window, self.core.unacknowledged), (20, 25))
+        self.client(framed(base.AckSync(1), mini=self.mini) + self.key())
+        self.assertEqual(self.core.unacknowledged, 25)
+        self.client(framed(base.Ack(), mini=self.mini))
+        self.assertEqual(self.core.unacknowledged, 5)
+        told = messages(taken(self.core.to_client), "inputs", "client", self.mini)
+        self.assertEqual(told, [LOCKS, base.SetAck(1, 20), *[LOCKS] * 25])
+        self.assertEqual(self.to_server(), [base.AckSync(1), KEY, base.Ack()])
+
+    def test_acknowledgements_elsewhere(self) -> None:
+        """A client goes on to count when its channel moves on, and so does the relay."""
+        self.server(base.SetAck(1, 20), *[LOCKS] * 5, base.Migrate(0))
+        before = self.core.unacknowledged
+        list(self.core.swap())
+        self.server(*[LOCKS] * 5)
+        self.assertEqual(self.core.unacknowledged, before + 5)
+
     def test_large(self) -> None:
         """A client's message that is to be kept for a while must not be large; others may be."""
         self.core = MainRelay(self.mini, 77, frozenset())
@@ -106,6 +128,16 @@ class LeavingTests(ChannelCase):
         self.assertEqual(self.to_server(), [base.ClientMigrateData(b"state"), KEY])
         self.client(self.key())
         self.assertEqual(self.to_server(), [KEY])
+
+    def test_held(self) -> None:
+        """What is kept for the target is counted: migrate data, and what the client says meanwhile."""
+        self.server(base.Migrate(FLUSH | DATA))
+        self.client(self.key())
+        self.assertEqual(self.core.held_bytes, len(self.key()))
+        self.server(base.MigrateData(b"state"))
+        self.assertEqual(self.core.held_bytes, len(self.key()) + len(b"state"))
+        list(self.core.swap())
+        self.assertEqual(self.core.held_bytes, 0)
 
     def test_nothing_needed(self) -> None:
         """A channel without state goes over at once."""

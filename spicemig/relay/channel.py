@@ -112,9 +112,10 @@ class ChannelRelay:
     _takers: ClassVar[dict[int, str]] = {
         base.Migrate.number: "_migrate",
         base.MigrateData.number: "_migrate_data",
+        base.SetAck.number: "_set_ack",
     }
     #: the same of messages from the client
-    taken_from_client: ClassVar[dict[int, str]] = {}
+    taken_from_client: ClassVar[dict[int, str]] = {base.Ack.number: "_ack"}
     #: numbers of messages that no client sends who knows of no migration
     forbidden: ClassVar[frozenset[int]] = frozenset(
         {base.MigrateFlushMark.number, base.ClientMigrateData.number}
@@ -127,6 +128,8 @@ class ChannelRelay:
         self.stage = ChannelStage.FORWARDING
         self.to_client: list[Any] = []
         self.to_server: list[Any] = []
+        self.ack_window = 0  # how many messages the client acknowledges at a time; 0: it does not
+        self._acked_messages = 0  # of the server
         self._wanted = mask(self._takers)
         self.server_scan = Scan(mini, self._wanted)
         wanted = mask([*self.forbidden, *self.taken_from_client])
@@ -140,6 +143,16 @@ class ChannelRelay:
     def client_held(self) -> bool:
         """Whether what the client says now waits for the target; it need not be read."""
         return self.stage in _HOLDING
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages the client has not acknowledged, as far as they go by windows."""
+        return self.server_scan.messages - self._acked_messages if self.ack_window else 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept for the next server: migrate data, and what the client has said meanwhile."""
+        return len(self._data or b"") + sum(map(len, self._held))
 
     @property
     def leaving(self) -> bool:
@@ -197,6 +210,12 @@ class ChannelRelay:
         """Say nothing instead of a message that was taken out; the client counts it all the same."""
         self.tell_client(FILLER, taken)
 
+    def _set_ack(self, taken: Taken) -> Iterator[Any]:
+        self.ack_window = base.SetAck.unpack(taken.body).window
+        self._acked_messages = self.server_scan.messages
+        self.pass_on(taken)
+        yield from ()
+
     def _migrate(self, taken: Taken) -> Iterator[Any]:
         self.fill(taken)
         self._flags = MigrateFlags(base.Migrate.unpack(taken.body).flags)
@@ -245,6 +264,10 @@ class ChannelRelay:
             else:
                 getattr(self, self.taken_from_client[item.number])(item)
 
+    def _ack(self, taken: Taken) -> None:
+        self._acked_messages += self.ack_window
+        self.pass_to_server(taken)
+
     def pass_to_server(self, taken: Taken) -> None:
         """Say a message of the client that was taken out as it is."""
         self.to_server.append(taken.whole)
@@ -282,7 +305,7 @@ class ChannelRelay:
 
     def _begin(self) -> None:
         data, self._data = self._data, None
-        self.server_scan = Scan(self.mini, self._wanted)
+        self._scan_another_server()
         if data is not None:
             self.tell_server(base.ClientMigrateData(data))
 
@@ -319,8 +342,12 @@ class ChannelRelay:
         for data in held:
             yield from self.from_client(data)
 
-    def _begin_anew(self) -> None:
+    def _scan_another_server(self) -> None:
+        self._acked_messages -= self.server_scan.messages  # the client goes on to count
         self.server_scan = Scan(self.mini, self._wanted)
+
+    def _begin_anew(self) -> None:
+        self._scan_another_server()
         self.client_scan = Scan(self.mini, self.client_scan.wanted, CLIENT_TAKEN_MAX_BYTES)
 
     def tell_first(self, caps: frozenset[int]) -> None:

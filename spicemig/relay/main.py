@@ -82,7 +82,8 @@ class MainRelay(ChannelRelay):
         main.MigrateSwitchHost.number: "_switch_host",
     }
 
-    taken_from_client = {
+    taken_from_client: ClassVar[dict[int, str]] = {
+        **ChannelRelay.taken_from_client,
         main.AgentStart.number: "_agent_start",
         main.ClientAgentData.number: "_to_agent",
         main.ClientAgentToken.number: "_to_agent",

@@ -39,7 +39,8 @@ class DisplayRelay(ChannelRelay):
         display.SurfaceCreate.number: "_surface_create",
         display.SurfaceDestroy.number: "_surface_destroy",
     }
-    taken_from_client = {
+    taken_from_client: ClassVar[dict[int, str]] = {
+        **ChannelRelay.taken_from_client,
         display.Init.number: "_init",
         display.PreferredCompression.number: "_preferred",
         display.PreferredVideoCodecType.number: "_preferred",
@@ -116,7 +117,8 @@ class InputsRelay(ChannelRelay):
         **ChannelRelay._takers,
         inputs.MouseMotionAck.number: "_acknowledged",
     }
-    taken_from_client = {
+    taken_from_client: ClassVar[dict[int, str]] = {
+        **ChannelRelay.taken_from_client,
         inputs.MouseMotion.number: "_moved",
         inputs.MousePosition.number: "_moved",
     }
