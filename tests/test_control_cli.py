@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from spicemig.control import cli
 from spicemig.control.connection import ControlError, find_socket, read_events
 from spicemig.control.report import Progress, bar, exit_status, format_bytes, format_report, format_table
+from spicemig.daemons.config import SECTIONS
+from spicemig.daemons.options import options_of
 
 REPORT = {
     "id": "ab",
@@ -220,6 +223,21 @@ class SocketTests(SynchronousTestCase):
     def test_named(self) -> None:
         """A socket that is named is taken."""
         self.assertEqual(find_socket("/x.sock"), Path("/x.sock"))
+
+    def test_manhole(self) -> None:
+        """A manhole, where it is by default, is not taken for the control socket of one more daemon."""
+        run_dir = Path(self.mktemp())
+        run_dir.mkdir()
+        defaults = {
+            each.name: each.default_for("source")
+            for section in ("server", "manhole")
+            for each in options_of(SECTIONS[section])
+        }
+        for path in (defaults["control"], defaults["listen"].split(":")[1]):
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(run_dir / Path(path).name))
+        self.assertEqual(len(list(run_dir.iterdir())), 2)
+        self.assertEqual(find_socket(None, run_dir), run_dir / "source.sock")
 
     def test_none(self) -> None:
         """Without any socket the option is named."""

@@ -18,6 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.daemons.config import Settings
 from spicemig.daemons.manhole import KEY_FILE
+from spicemig.daemons.relay import RelayDaemon
+from spicemig.daemons.relay_config import RelayDaemonSettings
 from spicemig.daemons.service import Daemon, StartError
 from spicemig.errors import ConfigError
 
@@ -89,7 +91,7 @@ class DoorTests(ManholeCase):
         """By default it is a unix socket that only the daemon's user may open."""
         self.daemon()
         doors = {Path(path).name: mode for path, _factory, _backlog, mode, _lock in self.reactor.unixServers}
-        self.assertEqual(doors["source-manhole.sock"], 0o600)
+        self.assertEqual(doors["source.manhole"], 0o600)
 
     def test_loopback(self) -> None:
         """It may be a TCP port on loopback, by either protocol."""
@@ -420,6 +422,68 @@ class CommandTests(SSHCase):
         self.assertTrue(one_more.refused)
         self.type(sessions[0], b"\x04")
         self.assertEqual(self.run_command(self.client, b"1").text, "1\n")
+
+
+class RelayTests(SSHCase):
+    """The manhole of a relay."""
+
+    def daemon(self, text: str = "", *overrides: str) -> RelayDaemon:
+        file = self.directory / "relay.ini"
+        file.write_text(
+            "[server]\nstate_dir = state\ncontrol = run/control.sock\n"
+            f"[manhole]\nenabled = yes\nauthorized_keys = authorized\n{text}"
+        )
+        made = RelayDaemon(RelayDaemonSettings.read(file, overrides), self.reactor)
+        made.startService()
+        self.addCleanup(lambda: made.running and self.successResultOf(made.stopService()))
+        if made.manhole is not None:
+            made.manhole.factory.doStart()
+        return made
+
+    def test_functions(self) -> None:
+        """Who has the key is in, and finds what a relay has."""
+        client = self.connect(self.daemon())
+        self.assertIn("routes()", self.run_command(client, b"guide()").text)
+        self.assertIn("127.0.0.1:5900", self.run_command(client, b"routes()").text)
+        self.assertEqual(self.run_command(client, b"len(clients)").text, "0\n")
+        self.assertEqual(self.run_command(client, b"relay is daemon.relay").text, "True\n")
+
+    def test_door(self) -> None:
+        """By default it is a unix socket of its own, next to the control socket's default."""
+        self.daemon()
+        doors = {Path(path).name: mode for path, _factory, _backlog, mode, _lock in self.reactor.unixServers}
+        self.assertEqual(doors["relay.manhole"], 0o600)
+
+    def test_host_key(self) -> None:
+        """It is known again after a restart by a key in its state directory."""
+        first = self.daemon()
+        file = self.directory / "state" / KEY_FILE
+        self.assertEqual((file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777), (0o700, 0o600))
+        known = first.manhole.factory.publicKeys
+        self.successResultOf(first.stopService())
+        self.assertEqual(self.daemon().manhole.factory.publicKeys, known)
+
+    def test_off(self) -> None:
+        """Without a manhole a relay keeps nothing, and needs no state directory."""
+        daemon = self.daemon("", "manhole.enabled=no")
+        self.assertIsNone(daemon.manhole)
+        self.assertFalse((self.directory / "state").exists())
+
+    def test_wrong(self) -> None:
+        """A mistake stops the start, as everywhere."""
+        self.authorized.chmod(0o666)
+        error = self.assertRaises(StartError, self.daemon)
+        self.assertIn("[manhole] authorized_keys", str(error))
+        self.assertRaises(ConfigError, self.daemon, "", "manhole.listen=tcp:6023")
+
+    def test_end(self) -> None:
+        """When the relay ends, everybody is sent out, and nothing is left on the reactor."""
+        daemon = self.daemon()
+        client = self.connect(daemon)
+        self.successResultOf(daemon.stopService())
+        self.go_on()
+        self.assertTrue(client.transport.disconnected)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
 def session_request(term: bytes, rows: int, columns: int) -> bytes:

@@ -60,8 +60,8 @@ class Inspection:
     @shown
     def stuck(self, seconds: float = STUCK_SECONDS) -> None:
         """Channels that wait for the same thing for so long: which, for what, since when."""
-        now = self.now
-        found = [wait for wait in self.watch.look() if now - wait.since >= seconds]
+        waits, now = self.watch.look(), self.now
+        found = [wait for wait in waits if now - wait.since >= seconds]
         names = {channel: (id, name) for id, name, channel in self.all_channels()}
         table(
             ("client", "channel", "waits for", "since", "details"),

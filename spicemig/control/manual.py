@@ -16,6 +16,7 @@ from pathlib import Path
 
 from spicemig.control.cli import make_parser
 from spicemig.control.inspection import Inspection, guide_lines
+from spicemig.control.relay_inspection import RelayInspection
 from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
@@ -34,7 +35,9 @@ PAGES = (
     "spicemig-protocol.7",
     "spicemig-manhole.7",
 )
-MANHOLE_SESSION = TOP / "docs" / "manhole-session.txt"  # a transcript; tests.peers.test_manhole keeps it
+#: transcripts; tests.peers.test_manhole keeps them
+MANHOLE_SESSION = TOP / "docs" / "manhole-session.txt"
+MANHOLE_RELAY_SESSION = TOP / "docs" / "manhole-relay-session.txt"
 _MADE = re.compile(r'(?<=^\.\\" made from )(\w+)\n.*?(?=^\.\\" end$)', re.MULTILINE | re.DOTALL)
 
 
@@ -189,9 +192,9 @@ def manhole_causes_part(inspection: type[Inspection] = ServerInspection) -> str:
     return "\n".join(lines) + "\n"
 
 
-def manhole_session_part() -> str:
+def manhole_session_part(session: Path = MANHOLE_SESSION) -> str:
     """A session in a manhole, as it was."""
-    return ".nf\n" + roff(MANHOLE_SESSION.read_text(encoding="utf-8")) + ".fi\n"
+    return ".nf\n" + roff(session.read_text(encoding="utf-8")) + ".fi\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -203,6 +206,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "manhole_names": manhole_names_part,
     "manhole_causes": manhole_causes_part,
     "manhole_session": manhole_session_part,
+    "manhole_relay_names": lambda: manhole_names_part(RelayInspection),
+    "manhole_relay_causes": lambda: manhole_causes_part(RelayInspection),
+    "manhole_relay_session": lambda: manhole_session_part(MANHOLE_RELAY_SESSION),
 }
 
 

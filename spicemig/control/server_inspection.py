@@ -34,7 +34,7 @@ class ServerInspection(Inspection):
     @shown
     def sessions(self) -> None:
         """The clients: where from, since when, how far away, how much they wait."""
-        now, waits = self.now, self.watch.look()
+        waits, now = self.watch.look(), self.now
         rows = []
         for client in self._clients():
             waiting = [wait.since for wait in waits if wait.channel in client.cores.values()]

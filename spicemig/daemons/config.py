@@ -293,7 +293,7 @@ class ManholeSettings:
     )
     listen: tuple[str, ...] = option(
         kinds.private_endpoints,
-        "unix:/run/spicemig/{daemon}-manhole.sock:mode=600",
+        "unix:/run/spicemig/{daemon}.manhole:mode=600",
         """Where it is: unix sockets that are not open to everybody, and TCP ports on loopback such as
         tcp:6023:interface=127.0.0.1. Nothing else is taken.""",
     )

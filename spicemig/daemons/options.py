@@ -179,7 +179,7 @@ def read_private_endpoint(value: str) -> str:
     if opened.reason:
         raise ValueError(
             f"{value!r} {opened.reason} (only unix sockets and loopback are allowed, such as "
-            "unix:/run/spicemig/manhole.sock:mode=600 and tcp:6023:interface=127.0.0.1)"
+            "unix:/run/spicemig/source.manhole:mode=600 and tcp:6023:interface=127.0.0.1)"
         )
     return value
 

@@ -17,6 +17,7 @@ from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import Network
 from spicemig.control import relay_api
 from spicemig.control.interfaces import IRelayHost
+from spicemig.control.relay_inspection import RelayInspection
 from spicemig.control.resources import ControlSite
 from spicemig.daemons.base import DaemonService, read_secret
 from spicemig.daemons.program import DaemonOptions
@@ -77,6 +78,9 @@ class RelayDaemon(DaemonService):
             door = DoorFactory(ClientFactory(self.relay), context, settings.web.viewer)
             self.listeners.add("websocket", ("listen", "websocket"), description, door)
         self.listeners.add_control(str(settings.server.control), ControlSite(relay_api.root(self)))
+        if settings.manhole.enabled:
+            self._make_directory("state_dir", settings.server.state_dir)
+        self._add_manhole(RelayInspection(self))
 
     def _routes(self) -> list[Route]:
         file = self.settings.relay.ticket_file
@@ -84,6 +88,7 @@ class RelayDaemon(DaemonService):
         return [Route(line.key, line.servers, password) for line in self.settings.relay.routes]
 
     def _end(self) -> None:
+        super()._end()
         if hasattr(self, "relay"):
             self.relay.close()
 

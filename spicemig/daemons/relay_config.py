@@ -18,10 +18,12 @@ from spicemig.daemons.config import (
     AuthSettings,
     DaemonSettings,
     Endpoints,
+    ManholeSettings,
     Reader,
     TLSSettings,
     WebSettings,
     client_contradictions,
+    manhole_contradictions,
     read_channel,
 )
 from spicemig.daemons.options import option
@@ -80,6 +82,18 @@ channels = kinds.several("channel names", lambda name: read_channel(name, RELAYE
 
 
 @dataclasses.dataclass(frozen=True)
+class RelayServerSettings(DaemonSettings):
+    """The daemon itself."""
+
+    state_dir: Path = option(
+        kinds.path,
+        "/var/lib/spicemig/{daemon}",
+        """Where the host key of the manhole is kept, if that is enabled. Made if missing, for the daemon's
+        user only.""",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class RelayListenSettings(Endpoints):
     """Where clients connect: Twisted endpoint strings, several separated by blanks."""
 
@@ -133,12 +147,13 @@ class RelaySectionSettings:
 
 
 SECTIONS: dict[str, type] = {
-    "server": DaemonSettings,
+    "server": RelayServerSettings,
     "listen": RelayListenSettings,
     "tls": TLSSettings,
     "auth": AuthSettings,
     "relay": RelaySectionSettings,
     "web": WebSettings,
+    "manhole": ManholeSettings,
 }
 
 
@@ -148,12 +163,13 @@ class RelayDaemonSettings:
 
     daemon: str
     file: Path
-    server: DaemonSettings
+    server: RelayServerSettings
     listen: RelayListenSettings
     tls: TLSSettings
     auth: AuthSettings
     relay: RelaySectionSettings
     web: WebSettings
+    manhole: ManholeSettings
 
     @classmethod
     def read(cls, file: str | Path, overrides: Iterable[str] = ()) -> RelayDaemonSettings:
@@ -173,9 +189,11 @@ def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, s
     viewer = settings.web.viewer
     if viewer and not viewer.is_dir():
         yield "web", "viewer", f"there is no directory {viewer}"
-    if settings.server.control is None:
-        yield "server", "control", "must not be empty"
+    for name in ("state_dir", "control"):
+        if getattr(settings.server, name) is None:
+            yield "server", name, "must not be empty"
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)
+    yield from manhole_contradictions(settings.manhole)
     if not relay.routes:
         yield "relay", "routes", f"must not be empty; a line that begins with {ANYWHERE} is for all clients"
     if relay.ticket_file and not relay.ticket_file.is_file():

@@ -83,6 +83,17 @@ class RelayedSession:
         """Whether it has ended."""
         return self.stage is Stage.LOST
 
+    @property
+    def target(self) -> Target | None:
+        """The server that it is invited to, or on the way to."""
+        return self._target
+
+    def next_deadline(self) -> float | None:
+        """When it gives up what it is in the middle of, in seconds of the clock; None if it settled."""
+        if self._deadline is not None and self._deadline.active():
+            return self._deadline.getTime()
+        return self._hold_until
+
     # channels
 
     def joined(self, pipe: Pipe) -> None:

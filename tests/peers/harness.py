@@ -353,7 +353,7 @@ class Relay(Daemon):
 
     def _write_settings(self, pair: Pair | None, ca: Path | None, options: dict[str, dict[str, Any]]) -> None:
         sections: dict[str, dict[str, Any]] = {
-            "server": {"control": self.control},
+            "server": {"state_dir": self.directory / "state", "control": self.control},
             "listen": {"plain": "tcp:0:interface=127.0.0.1", "unix": f"unix:{self.unix}"},
             "auth": {"mode": "none"},
             "relay": {"routes": " ".join(["*", *self.servers])},

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
 from spicemig.control import manual
 from spicemig.wire.declare import CHANNEL_TYPES
-from tests.peers.harness import Daemon, PeersTestCase, Program, eventually, why_no
+from tests.peers.harness import CHECKOUT, Daemon, PeersTestCase, Program, Relay, eventually, why_no
 
+MIXED = CHECKOUT / "tests" / "data" / "traces" / "mixed.trace.xz"
 DISPLAY = (CHANNEL_TYPES["display"], 0)
 PROMPT = "spicemig> "
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
@@ -65,7 +68,7 @@ class Ssh(Program):
 
 
 class ManholeCase(PeersTestCase):
-    """A source with a manhole, and keys."""
+    """Daemons with a manhole, and keys."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -84,11 +87,15 @@ class ManholeCase(PeersTestCase):
         command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", str(self.keys / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
-    async def source(self, **demo: Any) -> Daemon:
-        """The daemon; its manhole is a unix socket and a port."""
+    @property
+    def manhole(self) -> dict[str, Any]:
+        """The settings of a manhole that is a unix socket and a port."""
         listen = f"unix:{self.keys}/m.sock:mode=600 tcp:0:interface=127.0.0.1"
-        manhole = {"enabled": "yes", "listen": listen, "authorized_keys": self.keys / "authorized"}
-        return await self.daemon("source", options={"manhole": manhole, "demo": demo})
+        return {"enabled": "yes", "listen": listen, "authorized_keys": self.keys / "authorized"}
+
+    async def source(self, **demo: Any) -> Daemon:
+        """A source with a manhole."""
+        return await self.daemon("source", options={"manhole": self.manhole, "demo": demo})
 
     def ssh(self, to: Daemon, *command: str, key: str = "operator", unix: bool = False) -> Ssh:
         """OpenSSH's client, started with one key."""
@@ -146,40 +153,85 @@ class StuckTests(ManholeCase):
         """
         A viewer that reads no more is found among others: which channel, for what it waits, since when.
 
-        What is seen here is the worked example of spicemig-manhole(7); with MANHOLE_SESSION=write
+        What is seen here is a worked example of spicemig-manhole(7); with MANHOLE_SESSION=write
         in the environment it is written anew.
         """
         source = await self.source(draws_per_second=1000)
         well = await self.viewer(source.address())
         ill = await self.viewer(source.address())
         ill.connections[DISPLAY].transport.pauseProducing()
-        ssh = self.ssh(source)
+        text = await self.look(source, ill.connection_id, "acks|line|socket")
+        self.assertNotIn(str(well.connection_id), stuck(text))
+        self.check_example(text, manual.MANHOLE_SESSION)
+
+    async def test_behind_a_relay(self) -> None:
+        """
+        At a relay it is found, too, who does not read: here a spice-gtk that is stopped, of two.
+
+        The other worked example.
+        """
+        relay, ids = await self.relayed(
+            unix=True,
+            guest={"kind": "trace"},
+            trace={"file": MIXED, "loop": "yes"},
+            display={"image_compression": "off", "streaming": "off"},
+        )
+        text = await self.look(relay, ids["ill"], "client")
+        self.assertNotIn(str(ids["well"]), stuck(text))
+        self.assertRegex(text, r"  display:0 .* yes +no, \d+\.\d s\n")
+        self.check_example(text, manual.MANHOLE_RELAY_SESSION)
+
+    async def test_window_used_up(self) -> None:
+        """It is found where the line has room for all that the server sends without acknowledgements."""
+        relay, ids = await self.relayed()
+        await self.found(relay, ids["ill"], "acks")
+
+    async def relayed(self, unix: bool = False, **options: Any) -> tuple[Relay, dict[str, int]]:
+        """A relay between a guest that draws a lot and two spice-gtk, one ill; and the clients' ids."""
+        source = await self.daemon("source", options={"demo": {"draws_per_second": 1000}, **options})
+        server = f"spice://127.0.0.1:{source.port('plain')}"
+        relay = await self.relay(server, options={"manhole": self.manhole})
+        ids: dict[str, int] = {}
+        for name in ("well", "ill"):
+            client = await self.gtk(name)
+            await client.attach(**({"unix_path": relay.unix} if unix else {"port": relay.port("plain")}))
+            sessions = (await relay.get("/v1/sessions"))["sessions"]
+            (ids[name],) = {int(each["id"]) for each in sessions} - set(ids.values())
+        client.kill(signal.SIGSTOP)
+        return relay, ids
+
+    async def found(self, daemon: Daemon, id: int, causes: str) -> None:
+        """Wait until a client's display channel counts as stuck, for one of these causes."""
+        row = rf"{id}  display:0  ({causes}) +\d+\.\d s  "
+
+        async def there() -> bool:
+            return re.search(row, (await self.ran(daemon, "stuck()"))[1]) is not None
+
+        await eventually(there, 20, "the channel counts as stuck")
+
+    async def look(self, daemon: Daemon, id: int, causes: str) -> str:
+        """Look for the channel as an operator would, and end its connection; what was typed and shown."""
+        ssh = self.ssh(daemon)
         await ssh.prompted(1)
-        id = ill.connection_id
-        row = rf"{id}  display:0  (acks|line|socket) +\d+\.\d s  "
-
-        async def found() -> bool:
-            return re.search(row, (await self.ran(source, "stuck()"))[1]) is not None
-
-        await eventually(found, 20, "the channel counts as stuck")
+        await self.found(daemon, id, causes)
         for step in STEPS:
             await ssh.type(step.format(id=id))
         ssh.process.write(b"\x04")
         self.assertEqual(await ssh.when_ended(), 0)
-        text = ssh.text
-        stuck = text[text.index("> stuck()") : text.index("> channels(")]
-        self.assertIn(f"{id}  display:0  ", stuck)
-        self.assertNotIn(str(well.connection_id), stuck)
-        self.assertRegex(stuck, row)
-        self.assertIn("No channel waits", text[text.rindex("> stuck()") :])
-        self.check_example(text)
+        self.assertRegex(stuck(ssh.text), rf"{id}  display:0  ({causes}) +\d+\.\d s  ")
+        self.assertIn("No channel waits", ssh.text[ssh.text.rindex("> stuck()") :])
+        return ssh.text
 
-    def check_example(self, text: str) -> None:
+    def check_example(self, text: str, session: Path) -> None:
         """The manual shows the same but for numbers."""
         if os.environ.get("MANHOLE_SESSION") == "write":
-            manual.MANHOLE_SESSION.write_text(text.rstrip() + "\n", encoding="utf-8")
-        shown = manual.MANHOLE_SESSION.read_text(encoding="utf-8")
-        self.assertEqual(heads(text), heads(shown))
+            session.write_text(text.rstrip() + "\n", encoding="utf-8")
+        self.assertEqual(heads(text), heads(session.read_text(encoding="utf-8")))
+
+
+def stuck(text: str) -> str:
+    """What was shown of channels that wait."""
+    return text[text.index("> stuck()") : text.index("> channels(")]
 
 
 def heads(text: str) -> list[str]:

@@ -1,0 +1,1 @@
+`spice-relay` has a manhole, too: its sessions, channels, queues, routes and handovers, and who holds back whom since when; see spicemig-manhole(7), with a worked example. A manhole's default is now `/run/spicemig/DAEMON.manhole`, which `spicemig` does not take for a control socket.
