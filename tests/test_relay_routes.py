@@ -36,6 +36,14 @@ class ReplaceTests(SynchronousTestCase):
         self.assertEqual(self.desk.candidates(), [C, B])
         self.assertEqual(set(self.desk.offers), {(C, "main"), (B, "main")})
 
+    def test_server_taken_out(self) -> None:
+        """A server that is taken out of a route is tried no more, even if the guest was last seen there."""
+        self.desk.moved(A)
+        self.routes.replace([Route("desk", (B, A))])
+        self.assertEqual(self.desk.candidates(), [A, B])
+        self.routes.replace([Route("desk", (B,))])
+        self.assertEqual(self.desk.candidates(), [B])
+
     def test_new_key(self) -> None:
         """A new route takes clients at once, in the order of the new table."""
         office = Route("office", (B,))

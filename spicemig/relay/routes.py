@@ -48,7 +48,9 @@ class Route:
         self.current = address
 
     def take_over(self, other: Route) -> None:
-        """Lead where another route leads; where the guest was last seen stays."""
+        """Lead where another route leads; where the guest was last seen stays, unless it was taken out."""
+        if self.current in self.servers and self.current not in other.servers:
+            self.current = None
         self.servers = other.servers
         self.password = other.password
         known = self.candidates()
