@@ -5,17 +5,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet import ssl
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from spicemig.channels.limits import AUTHENTICATION_SECONDS
 from spicemig.client.hosts import Address
 from spicemig.control.certificates import Authority
 from spicemig.control.interfaces import IRelayHost
+from spicemig.daemons import reloading
 from spicemig.daemons.base import StartError
+from spicemig.daemons.config import SECTIONS
 from spicemig.daemons.relay import RelayDaemon
+from spicemig.daemons.relay_config import SECTIONS as RELAY_SECTIONS
 from spicemig.daemons.relay_config import RelayDaemonSettings, RouteLine, read_routes, read_server
 from spicemig.errors import ConfigError
+from spicemig.relay.relay import RelaySettings
 from spicemig.relay.routes import Route, Routes
 
 A = Address("a", 5900)
@@ -87,7 +94,7 @@ class TableTests(SynchronousTestCase):
             self.assertIn(reason, str(caught.exception))
 
 
-class DaemonTests(SynchronousTestCase):
+class DaemonCase(SynchronousTestCase):
     """The daemon on a reactor that opens nothing."""
 
     def setUp(self) -> None:
@@ -109,6 +116,10 @@ class DaemonTests(SynchronousTestCase):
         made.startService()
         self.addCleanup(lambda: made.running and self.successResultOf(made.stopService()))
         return made
+
+
+class DaemonTests(DaemonCase):
+    """What the settings make of the daemon."""
 
     def test_nothing(self) -> None:
         """An empty file starts a relay on this machine only, to a server on this machine, with tickets."""
@@ -163,3 +174,90 @@ class DaemonTests(SynchronousTestCase):
         (self.directory / "empty").write_text("")
         error = self.assertRaises(StartError, self.daemon, "[relay]\nticket_file = empty\n")
         self.assertIn("nothing on its first line", str(error))
+
+
+class ReloadTests(DaemonCase):
+    """What a running relay takes over on SIGHUP."""
+
+    def reloaded(self, before: str, after: str) -> tuple[RelayDaemon, list[str]]:
+        """A daemon whose settings have changed, after the signal; and what it logged."""
+        daemon = self.daemon(before)
+        daemon.read_settings = lambda: self.settings(after)
+        with capturedLogs() as events:
+            daemon.reload()
+        return daemon, [event["log_format"].format(**event) for event in events]
+
+    def test_routes(self) -> None:
+        """The table of routes, in which known keys stay what sessions hold, and the servers' ticket."""
+        daemon = self.daemon("[relay]\nroutes = * spice://a:5900\n\td.example spice://a:5900\n")
+        held = daemon.relay.routes.find("5910")
+        text = "[relay]\nroutes = * spice://b:5900\n\te.example spice://b:5900\nticket_file = ticket\n"
+        daemon.read_settings = lambda: self.settings(text)
+        daemon.reload()
+        self.assertIs(daemon.relay.routes.find("5910"), held)
+        self.assertEqual((held.servers, held.password), ((B,), b"of clients"))
+        self.assertEqual(set(daemon.status()["routes"]), {"*", "e.example"})
+        (self.directory / "ticket").write_text("another\n")
+        daemon.reload()
+        self.assertEqual(held.password, b"another")
+
+    def test_limits(self) -> None:
+        """How many clients there may be, and how long things may take, on connections to servers, too."""
+        daemon, _said = self.reloaded(
+            "",
+            "[listen]\nmax_clients = 3\n[relay]\nlink_seconds = 2\nhandover_seconds = 4\nhold_seconds = 6\n",
+        )
+        self.assertEqual(daemon.relay.settings, RelaySettings(3, 2.0, 4.0, 6.0))
+        self.assertEqual(daemon.relay.network.connect_timeout_seconds, 2.0)
+        self.assertEqual(daemon.relay.counter.limits.authentication_seconds, AUTHENTICATION_SECONDS + 4.0)
+
+    def test_authorities(self) -> None:
+        """By which authorities servers are known, and how old their TLS may be."""
+        daemon, _said = self.reloaded("", "[tls]\nca = ca.pem\nminimum_version = 1.3\n")
+        network = daemon.relay.network
+        self.assertEqual(network.ca_file, str(self.directory.absolute() / "ca.pem"))
+        self.assertEqual(network.oldest_tls, ssl.TLSVersion.TLSv1_3)
+
+    def test_certificate_renewed(self) -> None:
+        """A certificate that is replaced is noticed without a signal."""
+        daemon = self.daemon("[tls]\ncertificate = relay.pem\nkey = relay.key\n")
+        before = daemon.credentials.chain[0].digest("sha256")
+        Authority(self.directory).issue("relay", "relay.example")
+        self.reactor.pump([reloading.LOOK_SECONDS] * 2)
+        self.assertNotEqual(daemon.credentials.chain[0].digest("sha256"), before)
+
+    def test_mistake(self) -> None:
+        """With a mistake anywhere everything stays as it was, and the log says what is wrong."""
+        (self.directory / "empty").write_text("")
+        auth = "[auth]\nticket_file = ticket\n"
+        for wrong in (
+            "[relay]\nroutes = * spice://b:5900\nticket_file = empty\n",
+            "[relay]\nroutes = * nonsense\n",
+            "[relay]\nroutes = * spice://b:5900\n[tls]\nca = empty\n",
+        ):
+            daemon, said = self.reloaded("", auth + wrong + "[listen]\nmax_clients = 3\n")
+            self.assertEqual(daemon.relay.settings, RelaySettings())
+            self.assertEqual(daemon.status()["routes"], {"*": ["127.0.0.1:5900"]})
+            self.assertFalse(daemon.relay.authenticate(b"of clients", 0.0))
+            self.assertEqual(len(said), 1)
+            self.assertIn("not reloaded: ", said[0])
+            self.successResultOf(daemon.stopService())
+
+    def test_restart(self) -> None:
+        """What takes a restart is named, and nothing else is."""
+        _daemon, said = self.reloaded(
+            "", "[listen]\nplain = tcp:1\nmax_clients = 3\n[relay]\nhold_seconds = 1\n"
+        )
+        self.assertEqual(
+            [line for line in said if "restart" in line],
+            ["[listen] plain has changed; that takes a restart"],
+        )
+
+    def test_declared(self) -> None:
+        """Everything that is said to be reloaded is an option of some daemon."""
+        for section, names in reloading.RELOADED.items():
+            declared: set[str] = set()
+            for sections in (SECTIONS, RELAY_SECTIONS):
+                if section in sections:
+                    declared.update(reloading.reloaded_options(section, sections[section]))
+            self.assertEqual(declared, set(names), section)

@@ -21,6 +21,7 @@ from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
 from spicemig.daemons.options import Option
+from spicemig.daemons.reloading import reloaded_options
 from spicemig.guests import registry
 from spicemig.wire.declare import catalogue
 from spicemig.wire.describe import describe
@@ -41,12 +42,16 @@ MANHOLE_RELAY_SESSION = TOP / "docs" / "manhole-relay-session.txt"
 _MADE = re.compile(r'(?<=^\.\\" made from )(\w+)\n.*?(?=^\.\\" end$)', re.MULTILINE | re.DOTALL)
 
 
+def declared_sections(daemon: str) -> dict[str, type]:
+    """The sections that are the daemon's own."""
+    return relay_config.SECTIONS if daemon == "relay" else SECTIONS
+
+
 def sections(daemon: str = "source") -> Iterator[tuple[str, str, list[Option]]]:
     """Name, text and options of every section of a daemon, those of the installed guests last."""
-    relay = daemon == "relay"
-    for name, declared in (relay_config.SECTIONS if relay else SECTIONS).items():
+    for name, declared in declared_sections(daemon).items():
         yield name, _plain(declared.__doc__ or ""), list(options.options_of(declared))
-    for kind in () if relay else sorted(registry.makers()):
+    for kind in () if daemon == "relay" else sorted(registry.makers()):
         yield kind, f"The guest of kind {kind}.", list(guest_options(kind))
 
 
@@ -115,6 +120,16 @@ def relay_options_part() -> str:
             default = f"Default: {each.default_for('relay') or 'empty'}."
             lines += [".TP", f'.BR {each.name} " ({roff(each.kind.words)})"', roff(each.help), roff(default)]
     return "\n".join(lines) + "\n"
+
+
+def reloaded_part(daemon: str = "source") -> str:
+    """The options that a running daemon takes over on SIGHUP."""
+    lines = [".RS"]
+    for section, declared in declared_sections(daemon).items():
+        names = reloaded_options(section, declared)
+        if names:
+            lines += [".TP", f".B [{section}]", roff(", ".join(names))]
+    return "\n".join([*lines, ".RE"]) + "\n"
 
 
 def commands_part() -> str:
@@ -200,6 +215,8 @@ def manhole_session_part(session: Path = MANHOLE_SESSION) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "options": options_part,
     "relay_options": relay_options_part,
+    "reloaded": reloaded_part,
+    "relay_reloaded": lambda: reloaded_part("relay"),
     "commands": commands_part,
     "messages": messages_part,
     "manhole_options": manhole_options_part,

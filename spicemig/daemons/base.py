@@ -208,13 +208,14 @@ class DaemonService(MultiService):
             wanted = before if self.read_settings is None else self.read_settings()
             self.settings = reloaded(before, wanted)
             ticket = self._first_ticket()
+            take_over = self._renewed()
             self.credentials.reload(self.settings)
         except ConfigError as error:
             self.settings = before
             self.log.error("not reloaded: {error}", error=str(error))
             return
         self._take_ticket(ticket)
-        self._take_limits()
+        take_over()
         self.log.info("settings, ticket and certificates read again")
         for section, name in changed(self.settings, wanted):
             self.log.warn("[{section}] {name} has changed; that takes a restart", section=section, name=name)
@@ -228,8 +229,13 @@ class DaemonService(MultiService):
         else:
             self.log.info("certificates read again")
 
-    def _take_limits(self) -> None:
-        """Keep new clients to what the settings say now."""
+    def _renewed(self) -> Callable[[], None]:
+        """
+        What takes over all else that the settings say now.
+
+        Raises :class:`ConfigError` if a file is wrong that they name; then nothing is taken over.
+        """
+        return lambda: None
 
     def _take_ticket(self, ticket: Ticket | None) -> None:
         """Ask new clients for this ticket, or for none."""

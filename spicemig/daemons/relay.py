@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import ssl
@@ -52,23 +53,12 @@ class RelayDaemon(DaemonService):
         settings = self.settings
         self._make_directory("control", settings.server.control.parent)
         self._pool.start()
-        network = Network(
-            self.reactor,
-            None if settings.tls.ca is None else str(settings.tls.ca),
-            settings.relay.link_seconds,
-            ssl.TLSVersion.TLSv1_3 if settings.tls.minimum_version == "1.3" else ssl.TLSVersion.TLSv1_2,
-        )
         self.relay = Relay(
             Routes(self._routes()),
-            network,
+            self._network(),
             KeyPool(self._in_thread),
             self.reactor,
-            RelaySettings(
-                max_clients=settings.listen.max_clients,
-                link_seconds=settings.relay.link_seconds,
-                handover_seconds=settings.relay.handover_seconds,
-                hold_seconds=settings.relay.hold_seconds,
-            ),
+            self._relay_settings(),
             self._first_ticket(),
             LinkPolicy(secure_channels=settings.listen.secure_channels),
         )
@@ -82,6 +72,24 @@ class RelayDaemon(DaemonService):
             self._make_directory("state_dir", settings.server.state_dir)
         self._add_manhole(RelayInspection(self))
 
+    def _network(self) -> Network:
+        settings = self.settings
+        return Network(
+            self.reactor,
+            None if settings.tls.ca is None else str(settings.tls.ca),
+            settings.relay.link_seconds,
+            ssl.TLSVersion.TLSv1_3 if settings.tls.minimum_version == "1.3" else ssl.TLSVersion.TLSv1_2,
+        )
+
+    def _relay_settings(self) -> RelaySettings:
+        settings = self.settings
+        return RelaySettings(
+            max_clients=settings.listen.max_clients,
+            link_seconds=settings.relay.link_seconds,
+            handover_seconds=settings.relay.handover_seconds,
+            hold_seconds=settings.relay.hold_seconds,
+        )
+
     def _routes(self) -> list[Route]:
         file = self.settings.relay.ticket_file
         password = b"" if file is None else read_secret(file, self.settings.file, "relay")
@@ -91,6 +99,16 @@ class RelayDaemon(DaemonService):
         super()._end()
         if hasattr(self, "relay"):
             self.relay.close()
+
+    def _renewed(self) -> Callable[[], None]:
+        routes = self._routes()
+
+        def take_over() -> None:
+            self.relay.network = self._network()
+            self.relay.take(self._relay_settings())
+            self.relay.routes.replace(routes)
+
+        return take_over
 
     def _take_ticket(self, ticket: Ticket | None) -> None:
         self.relay.ticket = ticket

@@ -129,7 +129,10 @@ class RelaySectionSettings:
         clients are brought there first.""",
     )
     ticket_file: Path | None = option(
-        kinds.path, "", "A file with the ticket for the servers on its first line. Empty: they ask for none."
+        kinds.path,
+        "",
+        """A file with the ticket for the servers on its first line, read at start and on SIGHUP. Empty: they
+        ask for none.""",
     )
     link_seconds: float = option(
         kinds.decimal(0.1, 60), "5", "How long connecting a channel to a server may take."

@@ -16,17 +16,25 @@ RELOADED: dict[str, tuple[str, ...]] = {
     "listen": ("max_clients", "multi_client"),
     "tls": ("certificate", "key", "ca", "client_ca", "minimum_version"),
     "auth": ("mode", "ticket_file", "ticket_expires_seconds"),
+    "relay": ("routes", "ticket_file", "link_seconds", "handover_seconds", "hold_seconds"),
 }
 
 
 def reloaded(now: Any, wanted: Any) -> Any:
     """The settings of a running daemon, with those that take no restart as they are wanted."""
     sections = {}
-    for section, names in RELOADED.items():
-        old, new = getattr(now, section), getattr(wanted, section)
-        values = {name: getattr(new, name) for name in names if hasattr(new, name)}
-        sections[section] = dataclasses.replace(old, **values)
+    for section in RELOADED:
+        if hasattr(now, section):
+            old, new = getattr(now, section), getattr(wanted, section)
+            values = {name: getattr(new, name) for name in reloaded_options(section, type(new))}
+            sections[section] = dataclasses.replace(old, **values)
     return dataclasses.replace(now, **sections)
+
+
+def reloaded_options(section: str, declared: type) -> list[str]:
+    """The options of a section, as a daemon declares it, that take no restart."""
+    known = {field.name for field in dataclasses.fields(declared)}
+    return [name for name in RELOADED.get(section, ()) if name in known]
 
 
 def changed(now: Any, wanted: Any) -> Iterator[tuple[str, str]]:

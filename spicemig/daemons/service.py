@@ -175,6 +175,9 @@ class Daemon(DaemonService):
     def _take_ticket(self, ticket: Ticket | None) -> None:
         self.sessions.ticket = ticket
 
+    def _renewed(self) -> Callable[[], None]:
+        return self._take_limits
+
     def _take_limits(self) -> None:
         listen, sessions = self.settings.listen, self.sessions
         sessions.settings = replace(

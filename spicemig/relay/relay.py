@@ -70,13 +70,18 @@ class Relay:
         self.network = network
         self.keys = keys
         self.clock = clock
-        self.settings = settings
         self.ticket = ticket
         self.policy = policy
+        self.counter = LinkCounter(LinkLimits())
+        self.take(settings)
+        self.sessions: dict[int, RelayedSession] = {}
+
+    def take(self, settings: RelaySettings) -> None:
+        """Go by these from now on."""
+        self.settings = settings
         # a link that goes on to a server takes as long as that, too
         seconds = AUTHENTICATION_SECONDS + 2 * settings.link_seconds
-        self.counter = LinkCounter(LinkLimits(authentication_seconds=seconds))
-        self.sessions: dict[int, RelayedSession] = {}
+        self.counter.limits = LinkLimits(authentication_seconds=seconds)
 
     def authenticate(self, password: bytes, now: float) -> bool:
         """Whether the password opens the relay."""

@@ -250,10 +250,15 @@ class Daemon(Program):
         self._write(sections, options)
 
     def _write(self, sections: dict[str, dict[str, Any]], options: dict[str, dict[str, Any]]) -> None:
+        self._sections = sections
+        self.change(options)
+
+    def change(self, options: dict[str, dict[str, Any]]) -> None:
+        """Write the settings with these options changed; a daemon reads them at its start and on SIGHUP."""
         for section, values in options.items():
-            sections.setdefault(section, {}).update(values)
+            self._sections.setdefault(section, {}).update(values)
         lines = []
-        for section, values in sections.items():
+        for section, values in self._sections.items():
             lines.append(f"[{section}]")
             lines += [f"{option} = {value}" for option, value in values.items() if value is not None]
         self.ini.write_text("\n".join(lines) + "\n")

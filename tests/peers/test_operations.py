@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import ssl
 from typing import Any
@@ -14,7 +15,8 @@ from twisted.internet.threads import deferToThread
 
 from spicemig.errors import ProtocolError
 from spicemig.wire.messages.main import AgentData, ClientAgentData
-from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, eventually
+from tests.peers.certificates import Authority
+from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, Relay, eventually
 
 TICKET, WRONG, NEW = "ticket-of-clients", "barley-not-sesame", "set-while-it-ran"
 CLIPBOARD = b"copied-in-the-clipboard"
@@ -114,3 +116,73 @@ class ReloadTests(PeersTestCase):
         await self.assertFailure(refused, ProtocolError)
         await self.viewer(source.address(), b"second")
         await self.same_picture(source, viewer.screen)
+
+
+class RelayReloadTests(PeersTestCase):
+    """A relay that reads its files again, and its clients."""
+
+    async def reload(self, daemon: Daemon, **changed: dict[str, Any]) -> str:
+        """Change its settings, send the signal and wait; what it says of it."""
+        daemon.change(changed)
+        before = len(daemon.lines)
+        daemon.kill(signal.SIGHUP)
+
+        def said() -> list[str]:
+            return [line for line in daemon.lines[before:] if re.search("read again|not reloaded", line)]
+
+        return (await eventually(said, what="the files are read"))[0]
+
+    async def test_reload(self) -> None:
+        """
+        On SIGHUP new clients go by other routes, tickets, authorities and limits.
+
+        A spice-gtk that was there stays where it is, even if its route is gone.
+        """
+        tickets = self.short_directory / "tickets"
+        tickets.mkdir()
+        for name in ("clients", "first", "second"):
+            (tickets / name).write_text(name + "\n")
+        hosts = {}
+        for name, width in (("first", 800), ("second", 900)):
+            auth = {"mode": "ticket", "ticket_file": tickets / name}
+            options = {"auth": auth, "demo": {"width": width}}
+            hosts[name] = await self.daemon("source", name=name, options=options)
+        first, second = hosts["first"], hosts["second"]
+        relay = await self.relay(
+            f"spice://127.0.0.1:{first.port('plain')}",
+            options={
+                "auth": {"mode": "ticket", "ticket_file": tickets / "clients"},
+                "relay": {"ticket_file": tickets / "first"},
+            },
+        )
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"), password="clients")
+        await self.same_picture(first, lambda: client.picture(self.directory))
+
+        # to the second host, which is known by another authority only
+        other = Authority(self.directory / "other")
+        routes = {
+            "routes": f"{relay.port('plain')} spice+tls://127.0.0.1:{second.port('tls')}",
+            "ticket_file": tickets / "second",
+        }
+        (tickets / "clients").write_text("newer\n")
+        await self.reload(relay, relay=routes, tls={"ca": other.ca}, listen={"max_clients": 2})
+        await self.refused(relay, b"clients", "wrong or expired ticket")
+        await self.refused(relay, b"newer", "certificate verify failed")
+        await self.reload(relay, tls={"ca": self.authority.ca})
+        viewer = await self.viewer(relay.address(), b"newer")
+        await self.same_picture(second, viewer.screen)
+        await self.refused(relay, b"newer", "2 clients, the limit")
+
+        # a mistake changes nothing
+        said = await self.reload(relay, relay={"routes": "* nonsense"}, listen={"max_clients": 9})
+        self.assertRegex(said, r"not reloaded: .*\[relay\] routes: ")
+        await self.refused(relay, b"newer", "2 clients, the limit")
+        await self.same_picture(first, lambda: client.picture(self.directory))
+        self.assertEqual((await client.stats())["counts"]["primary-create"], 1)
+
+    async def refused(self, relay: Relay, password: bytes, reason: str) -> None:
+        """A viewer is not let in, for a reason that the relay logs."""
+        before = len(relay.lines)
+        await self.assertFailure(ensureDeferred(self.viewer(relay.address(), password)), ProtocolError)
+        await eventually(lambda: any(reason in line for line in relay.lines[before:]), what=reason)
