@@ -14,11 +14,13 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from spicemig.errors import ProtocolError
+from spicemig.wire.messages.base import ClientMigrateData
 from spicemig.wire.messages.main import AgentData, ClientAgentData
 from tests.peers.certificates import Authority
 from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, Relay, eventually
 
 TICKET, WRONG, NEW = "ticket-of-clients", "barley-not-sesame", "set-while-it-ran"
+AT_SERVER, NOT_AT_SERVER = "ticket-of-the-server", "another-of-the-server"
 CLIPBOARD = b"copied-in-the-clipboard"
 
 
@@ -83,6 +85,69 @@ class LogTests(PeersTestCase):
     def own_lines(daemon: Daemon) -> list[str]:
         """The log, but for what the control socket was asked."""
         return [line for line in daemon.lines if "/v1/" not in line]
+
+
+class RelayLogTests(LogTests):
+    """The same of a relay."""
+
+    async def test_secrets(self) -> None:
+        """In text."""
+        await self.look_for_secrets("text")
+
+    async def test_json(self) -> None:
+        """In JSON, where every event has its fields."""
+        relay = await self.look_for_secrets("json")
+        events = [json.loads(line) for line in relay.lines if line.startswith("{")]
+        self.assertTrue({"time", "level", "namespace", "message"} <= set.intersection(*map(set, events)))
+        reasons = {event.get("reason") for event in events}
+        self.assertIn("wrong or expired ticket", reasons)
+
+    async def look_for_secrets(self, log_format: str) -> Relay:
+        """Have clients say what is secret where it belongs and where not, and look at all the logs."""
+        to_server = self.short_directory / "to-server"
+        to_server.write_text(AT_SERVER + "\n")
+        auth = {"mode": "ticket", "ticket_file": to_server}
+        source = await self.daemon("source", options={"auth": auth})
+        options = {**self.ticketed(log_format), "relay": {"ticket_file": to_server, "hold_seconds": 0}}
+        relay = await self.relay(f"spice://127.0.0.1:{source.port('plain')}", options=options)
+
+        await self.refused(relay, WRONG)
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"), password=TICKET)
+        before, lines = len(await source.inputs()), self.own_lines(relay)
+        await client.do("key", codes=list(range(2, 50)))
+
+        async def typed() -> bool:
+            return len(await source.inputs()) >= before + 96
+
+        await eventually(typed, what="the guest saw the keys")
+        self.assertEqual(self.own_lines(relay), lines)
+
+        # to an agent; on a channel for which it is not; and what no client says who knows of no migration
+        viewer = await self.viewer(relay.address(), TICKET.encode())
+        viewer.do(viewer.main.send, ClientAgentData(data=CLIPBOARD))
+        viewer.do(viewer.cursor.send, AgentData(data=CLIPBOARD))
+        await eventually(lambda: self.logged(source, "cursor channel of"), what="the message is refused")
+        viewer.do(viewer.inputs.send, ClientMigrateData(CLIPBOARD))
+        await eventually(lambda: self.logged(relay, "unasked"), what="the client is refused")
+
+        # the server takes another ticket than the relay has, or none at all
+        await relay.fetch("PUT", "/v1/ticket", {"ticket": NEW})
+        await self.refused(relay, TICKET)
+        await source.fetch("PUT", "/v1/ticket", {"ticket": NOT_AT_SERVER})
+        await self.refused(relay, NEW)
+        source.kill()
+        await eventually(lambda: self.logged(relay, "begin anew"), what="the server is missed")
+        await self.refused(relay, NEW)
+
+        relay.kill(signal.SIGHUP)
+        await eventually(lambda: self.logged(relay, "read again"))
+        for daemon in (relay, source):
+            text = "\n".join(daemon.lines)
+            for secret in (TICKET, WRONG, NEW, AT_SERVER, NOT_AT_SERVER, CLIPBOARD.decode()):
+                self.assertNotIn(secret, text)
+                self.assertNotIn(secret.encode().hex(), text)
+        return relay
 
 
 class ReloadTests(PeersTestCase):
