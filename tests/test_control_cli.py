@@ -13,6 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.control import cli
+from spicemig.control.cli import NOT_FOR_THIS_DAEMON
 from spicemig.control.connection import ControlError, find_socket, read_events
 from spicemig.control.report import Progress, bar, exit_status, format_bytes, format_report, format_table
 from spicemig.daemons.config import SECTIONS
@@ -188,6 +189,34 @@ class OtherTests(CommandCase):
         }
         self.assertEqual(self.run_command("channels", answers), 0)
         self.assertEqual(len(self.out.splitlines()), 3)
+
+    def test_relay(self) -> None:
+        """Of a relay's clients one sees their servers, and of its channels what they hold."""
+        session = {"id": "7", "server": "a:5900", "stage": "settled", "handovers": 2}
+        channel = {"channel": "main", "id": 0, "stage": "READY", "pending_bytes": 12, "held_bytes": 345}
+        answers = {
+            ("GET", "/v1/sessions"): {"sessions": [session]},
+            ("GET", "/v1/sessions/7/channels"): {"channels": [channel]},
+        }
+        self.assertEqual(self.run_command("sessions", answers), 0)
+        head, row = self.out.splitlines()
+        self.assertNotIn("kbit", head)
+        self.assertEqual(row.split()[:6], ["7", "-", "a:5900", "settled", "-", "2"])
+        self.assertEqual(self.run_command("channels", answers), 0)
+        self.assertEqual(self.out.splitlines()[1].split()[-2:], ["12", "345"])
+
+    def test_no_guest(self) -> None:
+        """What a daemon of this kind cannot do ends with 2, and with the reason."""
+        refused = ControlError("a relay has no guest", "ask its server", NOT_FOR_THIS_DAEMON)
+        for line, asked in (
+            ("migrate --to b:1", ("POST", "/v1/migrations")),
+            ("cancel", ("GET", "/v1/migrations")),
+            ("recover", ("POST", "/v1/recovery")),
+            ("screenshot nowhere.png", ("GET", "/v1/screenshot.png")),
+            ("doctor", ("GET", "/v1/doctor")),
+        ):
+            self.assertEqual(self.run_command(line, {asked: refused}), 2, line)
+            self.assertEqual(self.err, "spicemig: a relay has no guest (ask its server)\n")
 
     def test_cancel(self) -> None:
         """The migration under way is cancelled; without one that is an error."""

@@ -2,9 +2,9 @@
 """
 The command ``spicemig``.
 
-Exit status: 0 done, 1 it failed or the daemon cannot be reached, 2 usage; for
-``migrate`` also 3 refused before anything was moved, 4 cancelled or rolled
-back, 5 lost.
+Exit status: 0 done, 1 it failed or the daemon cannot be reached, 2 usage, or
+nothing for this kind of daemon; for ``migrate`` also 3 refused before anything
+was moved, 4 cancelled or rolled back, 5 lost.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from spicemig.control.report import Progress, exit_status, format_report, format
 from spicemig.migration.settings import MODES, TRANSPORTS
 from spicemig.wire.enums import ImageCompression
 
+NOT_FOR_THIS_DAEMON = 501  # HTTP: Not Implemented
 PACES = ("paced", "burst")
 
 Command = Callable[[argparse.Namespace], int]
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return parsed.run(parsed)
     except ControlError as error:
         print(f"spicemig: {error}", file=sys.stderr)
-        return 1
+        return 2 if error.status == NOT_FOR_THIS_DAEMON else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -169,6 +170,13 @@ def _print_json(value: Any) -> None:
 
 # -- looking ----------------------------------------------------------------------------------------
 
+SESSION = ("id", "address", "can", "channels", "latency_ms", "kbit_per_second", "connected_seconds")
+RELAYED_SESSION = (
+    *("id", "address", "server", "stage", "channels"),
+    *("handovers", "renewals", "failures", "connected_seconds"),
+)
+CHANNEL = ("client", "channel", "id", "stage", "serial_sent", "serial_received", "pending_bytes")
+
 
 def status(arguments: argparse.Namespace) -> int:
     """``spicemig status``"""
@@ -197,11 +205,11 @@ def sessions(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(said)
     else:
-        columns = ("id", "address", "can", "channels", "latency_ms", "kbit_per_second", "connected_seconds")
         for session in said["sessions"]:
             rate = session.get("bandwidth_bits_per_second")
             session["kbit_per_second"] = None if rate is None else rate // 1000
-        print(format_table(columns, said["sessions"]))
+        relayed = any("server" in session for session in said["sessions"])
+        print(format_table(RELAYED_SESSION if relayed else SESSION, said["sessions"]))
     return 0
 
 
@@ -219,8 +227,8 @@ def channels(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"channels": rows})
     else:
-        columns = ("client", "channel", "id", "stage", "serial_sent", "serial_received", "pending_bytes")
-        print(format_table(columns, rows))
+        relayed = any("held_bytes" in row for row in rows)
+        print(format_table((*CHANNEL, "held_bytes") if relayed else CHANNEL, rows))
     return 0
 
 

@@ -9,16 +9,22 @@ The control API of spice-relay; the same paths as :mod:`spicemig.control.api`, a
 ``GET /v1/sessions/ID/channels``               its channels
 ``PUT /v1/ticket``                             set, or let expire, the ticket of new clients
 =============================================  ================================================
+
+What has to do with a guest is answered by 501: a relay has none.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from twisted.web import http
 from twisted.web.resource import Resource
 
 from spicemig.control.api import Status, TicketResource
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing
+
+#: what a server has and a relay has not
+OF_A_GUEST = (b"migrations", b"recovery", b"screenshot.png", b"doctor", b"guest", b"recording")
 
 
 def root(host: Any) -> Resource:
@@ -27,6 +33,9 @@ def root(host: Any) -> Resource:
     version.putChild(b"status", Status(host))
     version.putChild(b"sessions", RelayedSessions(host))
     version.putChild(b"ticket", TicketResource(host))
+    hint = "name the control socket of the server that has it, with --control PATH"
+    for name in OF_A_GUEST:
+        version.putChild(name, Nothing("a relay has no guest", hint, http.NOT_IMPLEMENTED))
     top = JSONResource()
     top.putChild(b"v1", version)
     return top
@@ -58,7 +67,8 @@ def describe_channel(pipe: Any) -> dict[str, Any]:
         "stage": core.stage.name,
         "serial_sent": core.server_scan.messages,
         "serial_received": core.client_scan.messages,
-        "pending_bytes": None,
+        "pending_bytes": pipe.client.unsent_bytes,
+        "held_bytes": core.held_bytes,
         "mini_headers": core.mini,
     }
 

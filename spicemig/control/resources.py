@@ -78,12 +78,12 @@ class Nothing(JSONResource):
 
     isLeaf = True
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, hint: str = "", status: int = http.NOT_FOUND) -> None:
         super().__init__()
-        self.reason = reason
+        self.error = Refused(status, reason, hint)
 
     def render(self, request: BoundedRequest) -> Any:
-        write_error(request, Refused(http.NOT_FOUND, self.reason))
+        write_error(request, self.error)
         return NOT_DONE_YET
 
 

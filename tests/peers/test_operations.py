@@ -10,6 +10,7 @@ import signal
 import ssl
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
@@ -17,7 +18,7 @@ from spicemig.errors import ProtocolError
 from spicemig.wire.messages.base import ClientMigrateData
 from spicemig.wire.messages.main import AgentData, ClientAgentData
 from tests.peers.certificates import Authority
-from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, Relay, eventually
+from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, Relay, eventually, spicemig
 
 TICKET, WRONG, NEW = "ticket-of-clients", "barley-not-sesame", "set-while-it-ran"
 AT_SERVER, NOT_AT_SERVER = "ticket-of-the-server", "another-of-the-server"
@@ -251,3 +252,36 @@ class RelayReloadTests(PeersTestCase):
         before = len(relay.lines)
         await self.assertFailure(ensureDeferred(self.viewer(relay.address(), password)), ProtocolError)
         await eventually(lambda: any(reason in line for line in relay.lines[before:]), what=reason)
+
+
+class RelayCommandTests(PeersTestCase):
+    """The command line at a relay's control socket."""
+
+    async def ran(self, relay: Relay, line: str) -> tuple[str, int]:
+        """What a command says, and its exit status."""
+        out, errors, status = await spicemig("--control", str(relay.control), *line.split())
+        return out + errors, status
+
+    async def test_commands(self) -> None:
+        """What a relay has is shown, and can be ended; what only a server has is refused with 2."""
+        source = await self.daemon("source")
+        server = f"127.0.0.1:{source.port('plain')}"
+        relay = await self.relay(f"spice://{server}")
+        viewer = await self.viewer(relay.address())
+        said, status = await self.ran(relay, "status")
+        self.assertEqual(status, 0)
+        self.assertRegex(said, rf"(?s)spice-relay .*\nclients +1\n.*\nroute +\* to {server}\n")
+        said, status = await self.ran(relay, "sessions")
+        self.assertEqual(status, 0)
+        self.assertRegex(said, rf"\n{viewer.connection_id} .* {server} +settled +4 ")
+        said, status = await self.ran(relay, "channels")
+        self.assertEqual((status, len(said.splitlines())), (0, 5))
+        picture = self.directory / "none.png"
+        for line in ("doctor", "migrate --to 127.0.0.1:1", f"screenshot {picture}", "recover", "cancel"):
+            said, status = await self.ran(relay, line)
+            self.assertEqual(status, 2, line)
+            self.assertTrue(said.startswith("spicemig: a relay has no guest (name the control socket"), said)
+        self.assertFalse(picture.exists())
+        self.assertEqual(await self.ran(relay, f"disconnect {viewer.connection_id}"), ("", 0))
+        await viewer.when_over().addTimeout(10, reactor)
+        self.assertEqual((await relay.get("/v1/sessions"))["sessions"], [])
