@@ -8,6 +8,8 @@ import io
 from types import SimpleNamespace
 from typing import Any
 
+from twisted.internet.protocol import Factory, Protocol
+
 from spicemig.client.session import ViewerSession
 from spicemig.control.inspection import guide_lines
 from spicemig.control.relay_inspection import RelayInspection
@@ -20,7 +22,7 @@ from spicemig.testing.network import MemoryTransport
 from spicemig.wire.enums import MigrateFlags
 from spicemig.wire.messages import base, inputs, main
 from spicemig.wire.messages.main import Destination
-from tests.test_relay_session import RelayCase, Silence
+from tests.test_relay_session import RelayCase
 
 NEVER = "silent"  # a host that takes connections and says nothing
 
@@ -30,7 +32,7 @@ class InspectionCase(RelayCase):
 
     def set_up(self, **options: Any) -> None:
         super().set_up(**options)
-        self.hosts.network.listen(NEVER, PORT, Silence())
+        self.hosts.network.listen(NEVER, PORT, Factory.forProtocol(Protocol))
         self.inspection = RelayInspection(SimpleNamespace(relay=self.relay, reactor=self.hosts.clock))
 
     def waits(self) -> dict[str, tuple[str, float]]:

@@ -185,8 +185,8 @@ class RefusedTests(RelayCase):
 
     def test_silent_server(self) -> None:
         """A server that takes connections and says nothing costs the client a few seconds."""
-        self.hosts.network.listen("source", PORT, Silence())
-        self.hosts.network.listen("target", PORT, Silence())
+        self.hosts.network.listen("source", PORT, _Silence())
+        self.hosts.network.listen("target", PORT, _Silence())
         began = self.hosts.clock.seconds()
         self.set_seconds(2.0)
         self.assertEqual(self.refused(), LinkError.ERROR)
@@ -197,7 +197,7 @@ class RefusedTests(RelayCase):
         self.relay.settings = RelaySettings(link_seconds=seconds)
 
 
-class Silence:
+class _Silence:
     """A factory of servers that say nothing."""
 
     def doStart(self) -> None:
