@@ -12,6 +12,7 @@ from spicemig.channels.display_batches import BatchPacker
 from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.regions_reference import BOX
+from spicemig.channels.tallies import DisplayTally
 from spicemig.codecs import glz_reference
 from spicemig.codecs.compiled import Codec, choices
 from spicemig.codecs.encoders import Encoding
@@ -158,7 +159,7 @@ class TwinTests(TwinCase):
     def compare(self, name, *arguments):
         """Call both; the bytes are the same, what they say of them, and what was sent."""
         found = []
-        for module, sent in ((self.kernels(), [0] * 256), (reference, [0] * 256)):
+        for module, tally in ((self.kernels(), DisplayTally()), (reference, DisplayTally())):
             for image in self.images:
                 image.encodings = {key: value for key, value in image.encodings.items() if key in self.before}
             given = [*arguments]
@@ -167,7 +168,8 @@ class TwinTests(TwinCase):
                 place = next(place for place, each in enumerate(given) if isinstance(each, tuple))
                 given[place] = (*given[place][:-1], make(6000, 0))
             try:
-                found.append((flat(getattr(module, name)(*given, sent)), sent))
+                made = getattr(module, name)(*given, tally.for_kernels)
+                found.append((flat(made), tally.images, tally.image_bytes))
             except (ValueError, IndexError):
                 found.append("refused")
         self.assertEqual(*found)
@@ -175,7 +177,7 @@ class TwinTests(TwinCase):
 
     def test_batches(self):
         """On any batch, with any client."""
-        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, tally=DisplayTally())
         packer.tell_surfaces(SURFACES)
         guest = Guest(self.dice)
         stopped = packed = covered = owned = 0
@@ -184,7 +186,7 @@ class TwinTests(TwinCase):
             self.images, self.before = batch.images, ()
             start, known = 0, packer._surfaces
             while start < len(batch):
-                (place, messages, _total, _bytes, dropped, own), _sent = self.compare(
+                (place, messages, _total, _bytes, dropped, own), *_tally = self.compare(
                     "pack_batch", batch.records, batch.index, start, batch.images, known, *self.arguments()
                 )
                 stopped += place < len(batch)
@@ -199,7 +201,7 @@ class TwinTests(TwinCase):
     def test_beside_streams(self):
         """While the primary surface has a stream, nothing that reads it is packed; the rest is."""
         packer = BatchPacker(
-            GlzDictionary(), ready().core.line, 0, mini=True, client_lz4=True, sent=[0] * 256
+            GlzDictionary(), ready().core.line, 0, mini=True, client_lz4=True, tally=DisplayTally()
         )
         packer.tell_surfaces([Surface(number, 64, 64) for number in range(3)])
         packer.stream_boxes = BOX.pack(0, 0, 9, 9)
@@ -213,7 +215,7 @@ class TwinTests(TwinCase):
 
     def test_waiting(self):
         """What of a batch is to wait."""
-        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, tally=DisplayTally())
         packer.tell_surfaces(SURFACES)
         guest = Guest(self.dice)
         made = 0
@@ -239,7 +241,7 @@ class TwinTests(TwinCase):
 
     def test_boxes(self):
         """Where a batch draws."""
-        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, tally=DisplayTally())
         guest = Guest(self.dice)
         for _ in range(60):
             surfaces = self.dice.choice([SURFACES, [Surface(number, 64, 64) for number in range(60)]])
@@ -256,7 +258,7 @@ class TwinTests(TwinCase):
     def test_damaged(self):
         """Records that are damaged anywhere are refused, or taken by both."""
         guest = Guest(self.dice)
-        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, sent=[0] * 256)
+        packer = BatchPacker(GlzDictionary(), None, 0, mini=True, client_lz4=True, tally=DisplayTally())
         packer.tell_surfaces(SURFACES)
         refused = 0
         for _ in range(300):
@@ -301,7 +303,7 @@ class TwinTests(TwinCase):
                     except ImageError:
                         continue
                     self.before.add(names[0])
-            (_next, messages, *_rest), _sent = self.compare("pack_entries", entries, Waiting, *arguments)
+            (_next, messages, *_rest), *_tally = self.compare("pack_entries", entries, Waiting, *arguments)
             packed += messages
         self.assertGreater(packed, 150)
 
@@ -352,7 +354,8 @@ class SameTests(SynchronousTestCase):
             common.serial_sent,
             common.unacknowledged,
             list(core.pipe.owed),
-            core.images.sent,
+            core.tally.images,
+            core.tally.image_bytes,
         )
 
     def test_simple(self):

@@ -255,28 +255,41 @@ static int read_client(PyObject *client, struct packing *packing)
             (PyErr_SetString(PyExc_ValueError, "client: not a choice for each bitmap format"), 0));
 }
 
-/* Count the images that were packed, by type, in a list of Python's. */
-static int count_sent(const struct packing *packing, PyObject *sent)
+/* Add to a number in a list of Python's; 0: an exception. */
+static int add_to(PyObject *list, Py_ssize_t place, unsigned long long more)
 {
+    if (more == 0)
+        return 1;
+    PyObject *const before = PyList_GetItem(list, place);
+    const unsigned long long sum = before == NULL ? 0 : PyLong_AsUnsignedLongLong(before) + more;
+    PyObject *const now = PyErr_Occurred() ? NULL : PyLong_FromUnsignedLongLong(sum);
+
+    return now != NULL && PyList_SetItem(list, place, now) == 0;
+}
+
+/* Count the images that were packed, by type, in lists of Python's: images, bytes, nanoseconds. */
+static int count_sent(const struct packing *packing, PyObject *tally)
+{
+    PyObject *images, *bytes, *nanoseconds;
+
+    if (!PyArg_ParseTuple(tally, "O!O!O!:tally", &PyList_Type, &images, &PyList_Type, &bytes, &PyList_Type,
+                          &nanoseconds))
+        return 0;
     for (Py_ssize_t type = 0; type < 256; type++) {
-        if (packing->sent[type] == 0)
-            continue;
-        PyObject *const before = PyList_GetItem(sent, type);
-        if (before == NULL)
-            return 0;
-        PyObject *const now = PyLong_FromLong(PyLong_AsLong(before) + (long)packing->sent[type]);
-        if (now == NULL || PyErr_Occurred() || PyList_SetItem(sent, type, now) < 0)
+        const struct tally *const sent = packing->sent + type;
+        if (!add_to(images, type, sent->images) || !add_to(bytes, type, sent->bytes) ||
+            !add_to(nanoseconds, type, sent->nanoseconds))
             return 0;
     }
     return 1;
 }
 
 /* The result of a call, or NULL; gives everything back. */
-static PyObject *finished(struct packing *packing, int well, Py_ssize_t next, PyObject *sent, size_t dropped)
+static PyObject *finished(struct packing *packing, int well, Py_ssize_t next, PyObject *tally, size_t dropped)
 {
     PyObject *result = NULL;
 
-    if (well && spicemig_finish_part(packing) && count_sent(packing, sent))
+    if (well && spicemig_finish_part(packing) && count_sent(packing, tally))
         result = Py_BuildValue("nLLOnL", next, packing->messages, packing->total, packing->parts,
                                (Py_ssize_t)dropped, packing->own_pixels);
     Py_XDECREF(packing->parts);
@@ -288,7 +301,7 @@ static PyObject *finished(struct packing *packing, int well, Py_ssize_t next, Py
 }
 
 const char spicemig_pack_batch_doc[] =
-    "pack_batch(records, index, start, images, surfaces, client, serial, room, bytes, budget, sent)\n--\n\n"
+    "pack_batch(records, index, start, images, surfaces, client, serial, room, bytes, budget, tally)\n--\n\n"
     "Pack drawables of a batch up to the first one that is for Python.";
 
 PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
@@ -296,7 +309,7 @@ PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
     Py_buffer records, surfaces;
     Py_ssize_t start;
     long long room, bytes;
-    PyObject *index, *images, *client, *sent;
+    PyObject *index, *images, *client, *tally;
     struct packing packing = {0};
     struct taken taken[CHUNK];
     struct spicemig_row rows[CHUNK];
@@ -306,7 +319,7 @@ PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
 
     if (!PyArg_ParseTuple(args, "y*O!nO!y*O!LLLLO!:pack_batch", &records, &PyList_Type, &index, &start,
                           &PyList_Type, &images, &surfaces, &PyTuple_Type, &client, &packing.serial, &room, &bytes,
-                          &packing.budget, &PyList_Type, &sent))
+                          &packing.budget, &PyTuple_Type, &tally))
         return NULL;
     packing.surfaces = surfaces.buf;
     packing.surface_count = (size_t)surfaces.len / SURFACE_ROW_BYTES;
@@ -337,7 +350,7 @@ PyObject *spicemig_edge_pack_batch(PyObject *Py_UNUSED(module), PyObject *args)
                 break;
         }
     }
-    PyObject *const result = finished(&packing, outcome != FAILED, start, sent, drops);
+    PyObject *const result = finished(&packing, outcome != FAILED, start, tally, drops);
     PyBuffer_Release(&records);
     PyBuffer_Release(&surfaces);
     return result;
@@ -386,19 +399,19 @@ exit:
 }
 
 const char spicemig_pack_entries_doc[] =
-    "pack_entries(entries, kind, client, serial, room, bytes, budget, sent)\n--\n\n"
+    "pack_entries(entries, kind, client, serial, room, bytes, budget, tally)\n--\n\n"
     "Pack entries of just this class, up to the first one that is for Python.";
 
 PyObject *spicemig_edge_pack_entries(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_ssize_t next = 0;
     long long room, bytes;
-    PyObject *entries, *kind, *client, *sent;
+    PyObject *entries, *kind, *client, *tally;
     struct packing packing = {0};
     enum outcome outcome = DONE;
 
     if (!PyArg_ParseTuple(args, "O!OO!LLLLO!:pack_entries", &PyList_Type, &entries, &kind, &PyTuple_Type,
-                          &client, &packing.serial, &room, &bytes, &packing.budget, &PyList_Type, &sent))
+                          &client, &packing.serial, &room, &bytes, &packing.budget, &PyTuple_Type, &tally))
         return NULL;
     packing.parts = PyList_New(0);
     if (packing.parts == NULL || !read_client(client, &packing))
@@ -414,7 +427,7 @@ PyObject *spicemig_edge_pack_entries(PyObject *Py_UNUSED(module), PyObject *args
             outcome = pack_entry(&packing, entry);
         next += outcome == DONE;
     }
-    return finished(&packing, outcome != FAILED, next, sent, 0);
+    return finished(&packing, outcome != FAILED, next, tally, 0);
 }
 
 /* Make an entry of a drawable that was found plain; NULL: an exception. */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "glz.h"
 #include "gradual.h"
@@ -23,6 +24,14 @@ struct step {
     Py_ssize_t plane_count;
     PyObject *call; /* borrowed */
 };
+
+static unsigned long long nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec;
+}
 
 static int read_step(PyObject *steps, Py_ssize_t index, struct step *step)
 {
@@ -170,10 +179,12 @@ static enum outcome into_window(struct packing *packing, const struct device_ima
         out->used = 0;
         outcome = FAILED;
         if (rows != NULL && spicemig_grow(out, spicemig_glz_room(type, count))) {
+            const unsigned long long began = nanoseconds();
             PyThreadState *const state = released((long long)image->height, (long long)image->width);
             payload->size = spicemig_glz_encode(window, rows, type, (unsigned)image->width,
                                                 (unsigned)image->height, image->top_down, out->bytes);
             taken_back(state);
+            packing->sent[GLZ_RGB].nanoseconds += nanoseconds() - began;
             payload->type = GLZ_RGB;
             payload->bytes = out->bytes;
             packing->own_pixels += (long long)count;
@@ -319,6 +330,7 @@ static int encode(struct packing *packing, const struct device_image *image, PyO
                   double below, struct payload *payload)
 {
     const size_t plain = image->tight * image->height;
+    const unsigned long long began = nanoseconds();
     int natural = -1;
     struct step step;
 
@@ -344,6 +356,7 @@ static int encode(struct packing *packing, const struct device_image *image, PyO
             payload->size = packing->payload.used;
         }
     }
+    packing->sent[payload->type & 255].nanoseconds += nanoseconds() - began;
     return 1;
 }
 

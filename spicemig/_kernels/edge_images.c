@@ -140,7 +140,7 @@ static enum outcome pack_surface(struct packing *packing, const struct spicemig_
         return STOPPED;
     describe(named, id, TYPE_SURFACE, 0, (size_t)width, (size_t)height);
     put_word(named + DESCRIPTOR_BYTES, (uint32_t)surface);
-    packing->sent[TYPE_SURFACE]++;
+    count_image(packing, TYPE_SURFACE, sizeof named);
     return done_if(begin(packing, drawable, sizeof named) && add(packing, named, sizeof named));
 }
 
@@ -202,7 +202,7 @@ static enum outcome pack_bitmap(struct packing *packing, const struct spicemig_d
     put_word(bitmap + 2, (uint32_t)image->width);
     put_word(bitmap + 6, (uint32_t)image->height);
     put_word(bitmap + 10, (uint32_t)stride);
-    packing->sent[TYPE_BITMAP]++;
+    count_image(packing, TYPE_BITMAP, sizeof head + bytes);
     if (!begin(packing, drawable, sizeof head + bytes) || !add(packing, head, sizeof head))
         return FAILED;
     if (stride == image->stride)
@@ -224,9 +224,9 @@ static enum outcome pack_payload(struct packing *packing, const struct spicemig_
     size_t size = 0;
 
     describe(head, image->id, payload->type, image->flags, image->width, image->height);
-    packing->sent[payload->type & 255]++;
     if (payload->parts == NULL) {
         put_word(head + DESCRIPTOR_BYTES, (uint32_t)payload->size);
+        count_image(packing, payload->type, sizeof head + payload->size);
         if (!begin(packing, drawable, sizeof head + payload->size) || !add(packing, head, sizeof head))
             return FAILED;
         return done_if(payload->held != NULL ? add_buffer(packing, payload->held, payload->size)
@@ -239,6 +239,7 @@ static enum outcome pack_payload(struct packing *packing, const struct spicemig_
             return FAILED;
         size += (size_t)some;
     }
+    count_image(packing, payload->type, DESCRIPTOR_BYTES + size);
     if (!begin(packing, drawable, DESCRIPTOR_BYTES + size) || !add(packing, head, DESCRIPTOR_BYTES))
         return FAILED;
     for (Py_ssize_t index = 0; index < count; index++) {

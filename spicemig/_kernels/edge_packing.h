@@ -21,6 +21,11 @@ enum outcome {
     DONE
 };
 
+/* Images of one type: how many, what they take in messages, and what it took to encode them. */
+struct tally {
+    unsigned long long images, bytes, nanoseconds;
+};
+
 /* Memory that grows. */
 struct room {
     uint8_t *bytes;
@@ -43,7 +48,7 @@ struct packing {
     PyObject *parts; /* a list of buffers; what is in small comes behind them */
     struct room packed;
     long long total, messages, own_pixels; /* own: that went into the window */
-    uint32_t sent[256]; /* images by their type */
+    struct tally sent[256]; /* by the type of image */
     /* scratch */
     struct room lz, payload, rows;
 };
@@ -84,6 +89,12 @@ static inline void put_word(uint8_t *at, uint32_t value)
     at[1] = (uint8_t)(value >> 8);
     at[2] = (uint8_t)(value >> 16);
     at[3] = (uint8_t)(value >> 24);
+}
+
+static inline void count_image(struct packing *packing, unsigned type, size_t bytes)
+{
+    packing->sent[type & 255].images++;
+    packing->sent[type & 255].bytes += bytes;
 }
 
 /*

@@ -28,6 +28,7 @@ from spicemig.channels.events import (
     WindowOpened,
 )
 from spicemig.channels.flow import Flow
+from spicemig.channels.tallies import Traffic
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.state import session_state
 from spicemig.wire.declare import catalogue
@@ -152,6 +153,7 @@ class ChannelCore:
         caps: Iterable[int] = frozenset(),
         arriving: bool = False,
         channel_id: int = 0,
+        traffic: Traffic | None = None,
     ) -> None:
         self.state: Any = self.state_type() if state is None else state
         self.common = self.common_type()
@@ -159,6 +161,7 @@ class ChannelCore:
         self.mini = mini
         self.caps = frozenset(caps)
         self.channel_id = channel_id
+        self.traffic = traffic if traffic is not None else Traffic()
         self.stage = LeavingStage.PARKED if arriving else LeavingStage.SETTLED
         self.now: float | None = None
         self._transport_paused = False
@@ -314,6 +317,7 @@ class ChannelCore:
         """Take bytes from the client; raises :class:`ProtocolError` if it may not say that."""
         if now is not None:
             self.now = self._heard = now
+        self.traffic.received_bytes += len(data)
         for received in self._deframer.feed(data):
             self.common.serial_received += 1
             for number, body in received.sub:
@@ -409,7 +413,9 @@ class ChannelCore:
         else:
             out, self._out = self._out, []
         self._drained = 0
-        self._out_bytes -= sum(map(len, out))
+        size = sum(map(len, out))
+        self._out_bytes -= size
+        self.traffic.sent_bytes += size
         return out
 
     @property

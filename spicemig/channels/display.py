@@ -39,6 +39,7 @@ from spicemig.channels.glz_dictionary import GlzDictionary
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
 from spicemig.channels.stream_state import check_streams
+from spicemig.channels.tallies import DisplayTally
 from spicemig.channels.video_stream import Frame, FrameJob
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.wire.capabilities import DisplayCap
@@ -94,12 +95,14 @@ class DisplayCore(ChannelCore):
         glz_dictionary: GlzDictionary | None = None,
         settings: Any,
         bandwidth: Bandwidth | None = None,
+        tally: DisplayTally | None = None,
         **common: Any,
     ) -> None:
         super().__init__(state, **common)
         self.pixmap_cache = pixmap_cache
         self.glz_dictionary = glz_dictionary if glz_dictionary is not None else GlzDictionary()
         self.settings = settings
+        self.tally = tally = tally if tally is not None else DisplayTally()
         self.line = DisplayLine(settings, bandwidth)
         self.flow = self.line.flow
         self.pipe = DisplayPipe()
@@ -109,6 +112,7 @@ class DisplayCore(ChannelCore):
             self.palettes,
             client_lz4=DisplayCap.LZ4_COMPRESSION in self.caps,
             lossy=self.line.jpeg,
+            tally=tally,
         )
         self._surfaces: dict[int, SurfaceAtClient] = {}
         self.packer = BatchPacker(
@@ -117,11 +121,11 @@ class DisplayCore(ChannelCore):
             self.channel_id,
             mini=self.mini,
             client_lz4=self.images.client_lz4,
-            sent=self.images.sent,
+            tally=tally,
         )
         self.encoders = ImageEncoders(self.pipe, self.images, self.glz_dictionary, self.line, self.channel_id)
         self.streams = DisplayStreams(
-            self.pipe, self.send, self.line, self.caps, settings.streaming, settings.video_codecs
+            self.pipe, self.send, self.line, self.caps, settings.streaming, settings.video_codecs, tally
         )
 
     # what is to be shown

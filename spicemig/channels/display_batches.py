@@ -21,6 +21,7 @@ from spicemig.channels.display_line import DisplayLine
 from spicemig.channels.display_pipe import Waiting
 from spicemig.channels.display_stock import DEPTHS
 from spicemig.channels.glz_dictionary import GlzDictionary, InDictionary
+from spicemig.channels.tallies import DisplayTally
 from spicemig.codecs.compiled import choices
 from spicemig.codecs.encoders import pixels_of
 from spicemig.wire.declare import Buffer
@@ -51,7 +52,7 @@ class Packed(NamedTuple):
 
 
 class BatchPacker:
-    """Packs drawables for one display channel; ``sent`` counts the images by their type."""
+    """Packs drawables for one display channel, and counts their images."""
 
     def __init__(
         self,
@@ -61,14 +62,14 @@ class BatchPacker:
         *,
         mini: bool,
         client_lz4: bool,
-        sent: list[int],
+        tally: DisplayTally,
     ) -> None:
         self._dictionary = dictionary
         self._line = line
         self._channel_id = channel_id
         self._mini = mini
         self._client_lz4 = client_lz4
-        self._sent = sent
+        self._tally = tally
         self._surfaces = b""
         self._own: InDictionary | None = None  # the last one of a call
         self.budget_bytes = BUDGET_BYTES
@@ -141,7 +142,7 @@ class BatchPacker:
             dictionary.window_for(self._channel_id) if not self._line.zlib_glz else None,
         )
         try:
-            packed = Packed(*kernel(*drawn, client, serial, *room, self.budget_bytes, self._sent))
+            packed = Packed(*kernel(*drawn, client, serial, *room, self.budget_bytes, self._tally.for_kernels))
         except BaseException:
             dictionary.end()  # it may have what will not be sent
             raise
@@ -169,6 +170,7 @@ class BatchPacker:
         own = dictionary.encode(pixels, self._channel_id, deflated=self._line.zlib_glz)
         if own is None:
             return None
+        self._tally.image_encoded(own.image_type, own.nanoseconds)
         self._own = own
         dictionary.sent(own, self._channel_id, 0)  # with its serial at the end of the call
         return own.image_type, [bytes(own.head) + _U32.pack(own.size), *own.parts]

@@ -180,6 +180,7 @@ class ImageEncoders:
         """A job was run, in a thread or by :meth:`finish`."""
         if isinstance(job, EncodeJob):
             self._under_way.discard(job.encoding)
+            self.packer.count_encoding(job.encoding)
         elif job is self._run:
             self._run = None
             self.dictionary.busy = False
@@ -222,6 +223,7 @@ class ImageEncoders:
 
     def _chosen(self, entry: Waiting, made: InDictionary | None) -> None:
         if made is not None:
+            self.packer.tally.image_encoded(made.image_type, made.nanoseconds)
             entry.own = made
         else:
             self._let_go(entry)

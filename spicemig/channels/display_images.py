@@ -16,6 +16,7 @@ from typing import Any
 
 from spicemig.channels.palette_cache import PaletteCache
 from spicemig.channels.pixmap_cache import CachedImage, PixmapCache
+from spicemig.channels.tallies import DisplayTally
 from spicemig.codecs.encoders import GLZ, Encoded, Encoding, candidates, pixels_of
 from spicemig.codecs.pixels import PALETTE_FORMATS, ImageError, row_bytes
 from spicemig.wire.declare import Buffer
@@ -52,13 +53,19 @@ class ImagePacker:
     """Packs drawings with their images for one display channel of one client."""
 
     def __init__(
-        self, pixmaps: PixmapCache, palettes: PaletteCache, *, client_lz4: bool, lossy: bool
+        self,
+        pixmaps: PixmapCache,
+        palettes: PaletteCache,
+        *,
+        client_lz4: bool,
+        lossy: bool,
+        tally: DisplayTally,
     ) -> None:
         self.pixmaps = pixmaps
         self.palettes = palettes
         self.client_lz4 = client_lz4
         self.lossy = lossy  # whether images may be sent lossy at all
-        self.sent = [0] * 256  # images, by ImageType
+        self.tally = tally
 
     def names(self, image: Any, mode: int, *, lossy: bool) -> tuple[str, ...]:
         """The encoders for an image that has to be encoded; none for others."""
@@ -88,9 +95,11 @@ class ImagePacker:
         at = len(body)
         for pointer, image in drawable.fixups():
             _U32.pack_into(body, pointer, at)
-            parts = self._image(image, mode, lossy, at, packed, brought, own)
+            kind, parts = self._image(image, mode, lossy, at, packed, brought, own)
             packed.parts += parts
-            at += sum(map(len, parts))
+            size = sum(map(len, parts))
+            self.tally.image_sent(kind, size)
+            at += size
         return packed
 
     def _cached(self, image: Any, lossy: bool) -> CachedImage | None:
@@ -116,12 +125,11 @@ class ImagePacker:
         packed: PackedDrawing,
         brought: set[int],
         own: Encoded | None,
-    ) -> list[Buffer]:
-        """An image at an offset of the message: descriptor and what belongs behind it."""
+    ) -> tuple[int, list[Buffer]]:
+        """An image at an offset of the message: its type, and descriptor and what belongs behind it."""
         flags = image.flags & HIGH_BITS_SET
         if image.surface is not None:
-            self.sent[ImageType.SURFACE] += 1
-            return [
+            return ImageType.SURFACE, [
                 _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height),
                 _U32.pack(image.surface),
             ]
@@ -134,25 +142,34 @@ class ImagePacker:
                 kind = (
                     ImageType.FROM_CACHE_LOSSLESS if self.lossy and not known.lossy else ImageType.FROM_CACHE
                 )
-                self.sent[kind] += 1
-                return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
+                return kind, [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)]
         encoding = self._encoding(image, mode, lossy) if own is None else None
-        encoded = encoding.make() if encoding is not None else own
+        encoded = self._made(encoding) if encoding is not None else own
         packed.lossy |= encoded is not None and encoded.lossy
         if image.flags & CACHE_ME and image.id not in brought:
             flags |= self._keep(image, encoded is not None and encoded.lossy, packed)
             brought.add(image.id)
         if encoded is None:
-            self.sent[ImageType.BITMAP] += 1
-            return self._bitmap(image, flags, at, packed)
-        self.sent[encoded.image_type] += 1
+            return ImageType.BITMAP, self._bitmap(image, flags, at, packed)
         descriptor = _DESCRIPTOR.pack(image.id, encoded.image_type, flags, image.width, image.height)
         if encoded.image_type == ImageType.LZ_PLT:
             behind = at + len(descriptor) + _LZ_PALETTE.size + _U32.size + encoded.size
             bitmap_flags, palette, colours = self._palette(image, behind, packed)
             head = descriptor + _LZ_PALETTE.pack(bitmap_flags, encoded.size) + palette
-            return [head, *encoded.parts, colours] if colours else [head, *encoded.parts]
-        return [descriptor + encoded.head + _U32.pack(encoded.size), *encoded.parts]
+            parts = [head, *encoded.parts]
+            return encoded.image_type, [*parts, colours] if colours else parts
+        head = descriptor + encoded.head + _U32.pack(encoded.size)
+        return encoded.image_type, [head, *encoded.parts]
+
+    def _made(self, encoding: Encoding) -> Encoded | None:
+        encoding.make()
+        self.count_encoding(encoding)
+        return encoding.result
+
+    def count_encoding(self, encoding: Encoding) -> None:
+        """Count the time that went into an encoding, unless that was done."""
+        made = encoding.result
+        self.tally.image_encoded(None if made is None else made.image_type, encoding.take_nanoseconds())
 
     def _keep(self, image: Any, lossy: bool, packed: PackedDrawing) -> int:
         """Have the client keep an image that it is sent now; the flag that tells it so."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 from spicemig.channels.display_images import CACHE_ME, HIGH_BITS_SET, TOP_DOWN, is_sound
@@ -26,6 +27,8 @@ from spicemig.codecs.pixels import PALETTE_FORMATS, row_bytes
 from spicemig.wire.drawing import Rect
 from spicemig.wire.enums import ClipType, ImageType
 from spicemig.wire.framing import frame_body
+
+Tally = tuple[list[int], list[int], list[int]]  # by type, to be added to: images, bytes, nanoseconds
 
 CHUNK = 128  # drawables among which covered ones are looked for
 MOST_SURFACES = 32  # that one call can tell of
@@ -117,11 +120,12 @@ class _Record:
 class _Packing:
     """Messages being packed for a client."""
 
-    def __init__(self, client: tuple[Any, ...], serial: int, budget: int, sent: list[int]) -> None:
+    def __init__(self, client: tuple[Any, ...], serial: int, budget: int, tally: Tally) -> None:
         self.mini, self.min_encoded, self.max_padding, _separate, self.small = client[:5]
         self.stream_pixels, streamed, self.choices, self.own, self.window = client[5:]
         self.streamed = [Rect(*sides) for sides in _AREA.iter_unpack(streamed)]
-        self.serial, self.budget, self.sent = serial, budget, sent
+        self.serial, self.budget = serial, budget
+        self.images, self.image_bytes, self.nanoseconds = tally
         self.parts: list[Any] = []
         self.total = self.messages = self.own_pixels = 0
 
@@ -163,17 +167,21 @@ class _Packing:
     def _image(self, record: _Record, image: Any) -> list[Any] | None:
         flags = image.flags & HIGH_BITS_SET
         if image.surface is not None:
-            self.sent[ImageType.SURFACE] += 1
             head = _DESCRIPTOR.pack(image.id, ImageType.SURFACE, 0, image.width, image.height)
-            return [head + _WORD.pack(image.surface)]
+            return self._counted(ImageType.SURFACE, [head + _WORD.pack(image.surface)])
         if image.flags & CACHE_ME or not is_sound(image) or not record.inside(image.width, image.height):
             return None
         made = self._encoded(image, flags)
         if made is None:
             return None
         kind, parts = made
-        self.sent[kind] += 1
-        return [_DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height), *parts]
+        head = _DESCRIPTOR.pack(image.id, kind, flags, image.width, image.height)
+        return self._counted(kind, [head, *parts])
+
+    def _counted(self, kind: int, parts: list[Any]) -> list[Any]:
+        self.images[kind] += 1
+        self.image_bytes[kind] += sum(map(len, parts))
+        return parts
 
     def _bitmap(self, image: Any) -> tuple[int, list[Any]]:
         stride, data = image.stride, memoryview(image.data)[: image.stride * image.height]
@@ -193,7 +201,9 @@ class _Packing:
     def _into_window(self, image: Any, type: int) -> tuple[int, list[Any]]:
         """An image for the client's own dictionary, where nobody need be asked."""
         rows = bytes(pixels_of(image).rows())
+        began = perf_counter_ns()
         stream = glz_encode(self.window, rows, type, image.width, image.height, bool(image.top_down))
+        self.nanoseconds[ImageType.GLZ_RGB] += perf_counter_ns() - began
         self.own_pixels += image.width * image.height
         return ImageType.GLZ_RGB, [_WORD.pack(len(stream)), stream]
 
@@ -231,7 +241,10 @@ class _Packing:
         elif not self._affordable(plain, min(most for _codec, _type, _natural, most, *_ in steps)):
             return None
         else:
+            began = perf_counter_ns()
             found = image.encodings[names] = _encode(image, choice)
+            kind = ImageType.BITMAP if found is None else found[0]
+            self.nanoseconds[kind] += perf_counter_ns() - began
         return self._bitmap(image) if found is None else (found[0], [_WORD.pack(len(found[1])), found[1]])
 
 
@@ -276,17 +289,17 @@ def pack_batch(
     room: int,
     bytes_room: int,
     budget: int,
-    sent: list[int],
+    tally: Tally,
 ) -> tuple[int, int, int, list[Any], int, int]:
     """
     Pack drawables of a batch from ``start`` on, up to the first one that is for Python.
 
     Returns the place of that one, how many messages and bytes there are, the
     buffers, how many were left out because later ones cover them, and how many
-    pixels went into the window of the client's own dictionary unasked.
+    pixels went into the window of the client's own dictionary unasked. Images are counted in ``tally``.
     """
     known = {row[0]: row for row in _SURFACE.iter_unpack(surfaces)}
-    packing = _Packing(client, serial, budget, sent)
+    packing = _Packing(client, serial, budget, tally)
     dropped = 0
     while start < len(index):
         chunk = [_Record(records, offset) for offset in index[start : start + CHUNK]]
@@ -424,14 +437,14 @@ def pack_entries(
     room: int,
     bytes_room: int,
     budget: int,
-    sent: list[int],
+    tally: Tally,
 ) -> tuple[int, int, int, list[Any], int, int]:
     """
     Pack entries of a pipe, up to the first one that is for Python; as :func:`pack_batch`.
 
     They are of just this class; whether they are drawn alike was asked when they came.
     """
-    packing = _Packing(client, serial, budget, sent)
+    packing = _Packing(client, serial, budget, tally)
     for place, entry in enumerate(entries):
         if packing.messages >= room or packing.total >= bytes_room:
             return packing.result(place)

@@ -30,6 +30,7 @@ from spicemig.channels.regions import pixels_of as area_of
 from spicemig.channels.regions_reference import BOX
 from spicemig.channels.stream_rate import NO_DECODER_DROPS, START_BIT_RATE, StreamRate
 from spicemig.channels.stream_state import MAX_STREAMS, StreamAtClient
+from spicemig.channels.tallies import DisplayTally
 from spicemig.channels.video_detection import MIN_PIXELS, Place, VideoDetector
 from spicemig.channels.video_stream import (
     MAX_SCORE,
@@ -88,9 +89,11 @@ class DisplayStreams:
         caps: Iterable[int],
         mode: str,
         codecs: Iterable[str],
+        tally: DisplayTally,
     ) -> None:
         self.pipe = pipe
         self._send = send
+        self._tally = tally
         self._line = line
         self._caps = frozenset(caps)
         self._allowed = tuple(video.NAMES[name] for name in codecs)
@@ -245,7 +248,7 @@ class DisplayStreams:
         stream.paused = False
         last, stream.waiting = stream.waiting, frame
         if last is not None and last.stream is stream and not last.went:
-            stream.dropped += 1
+            self._left_out(stream)
             stream.rate.replaced(self.now)
             if self._supersede(stream, frame) > MAX_WAITING_FRAMES:
                 self.pipe.collapse()  # what reads between them
@@ -327,6 +330,7 @@ class DisplayStreams:
         self._cover_with_lossy(stream, frame.region)
         self._send(self._data(stream, frame, frame.data))
         stream.sent += 1
+        self._count(stream.codec, frame, len(frame.data))
         stream.disturbed = max(0.0, stream.disturbed - 0.5)
         encoder = stream.encoder()
         encoder.made(len(frame.data))
@@ -341,9 +345,19 @@ class DisplayStreams:
             self.codec = self._choose()
             self._end(stream, frame.region)
             return False
-        stream.dropped += 1
+        self._left_out(stream)
         self._cover_with_lossy(stream, frame.region)
         return True
+
+    def _left_out(self, stream: Stream) -> None:
+        stream.dropped += 1
+        self._tally.frames_left_out[stream.codec] += 1
+
+    def _count(self, codec: int, frame: Frame, size: int) -> None:
+        tally = self._tally
+        tally.frames[codec] += 1
+        tally.frame_bytes[codec] += size
+        tally.frame_seconds[codec] += frame.seconds
 
     def _cover_with_lossy(self, stream: Stream, region: list[Rect]) -> None:
         stream.visible = bounded([*less(stream.visible, region), *region])

@@ -19,6 +19,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from threading import Lock
+from time import perf_counter_ns
 from typing import Annotated, Any
 
 from spicemig.channels.pixmap_cache import MAX_CHANNELS, CacheUse
@@ -59,6 +60,7 @@ class InDictionary(Encoded):
     """An image that one client's dictionary has under an id; it must be sent."""
 
     image_id: int = 0
+    nanoseconds: int = 0  # that encoding it took
 
 
 class GlzDictionary:
@@ -147,6 +149,7 @@ class GlzDictionary:
             if window is None:
                 return None
             image_id = window.next_id
+            began = perf_counter_ns()
             try:
                 parts = window.encode(pixels)
             except BaseException:
@@ -159,8 +162,12 @@ class GlzDictionary:
             _size, packed = deflate(parts)
             if len(packed) + _U32.size < size:
                 head = _U32.pack(size)
-                return InDictionary(ImageType.ZLIB_GLZ_RGB, [packed], len(packed), False, head, image_id)
-        return InDictionary(ImageType.GLZ_RGB, parts, size, False, image_id=image_id)
+                took = perf_counter_ns() - began
+                return InDictionary(
+                    ImageType.ZLIB_GLZ_RGB, [packed], len(packed), False, head, image_id, took
+                )
+        took = perf_counter_ns() - began
+        return InDictionary(ImageType.GLZ_RGB, parts, size, False, image_id=image_id, nanoseconds=took)
 
     def free_for(self, channel_id: int) -> bool:
         """Whether what this channel encodes now can be sent next, and without telling the client to wait."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
+from time import perf_counter
 from typing import Any
 
 from spicemig.channels.display_pipe import Waiting
@@ -81,7 +82,19 @@ class Frame(Waiting):
     It depends on nothing, so that it is never given up for what is owed.
     """
 
-    __slots__ = ("area", "data", "done", "drawn_mm", "key", "place", "region", "started", "trouble", "went")
+    __slots__ = (
+        "area",
+        "data",
+        "done",
+        "drawn_mm",
+        "key",
+        "place",
+        "region",
+        "seconds",
+        "started",
+        "trouble",
+        "went",
+    )
 
     place: Place
     region: list[Rect]
@@ -90,6 +103,7 @@ class Frame(Waiting):
     started: bool  # the encoder has been given it, or it is left out
     done: bool
     key: bool
+    seconds: float  # that encoding it took
     data: bytes | None  # None when done: left out, or the encoder failed
     trouble: str  # why the encoder failed
     went: bool
@@ -105,7 +119,7 @@ class Frame(Waiting):
         self.stream, self.place, self.region = stream, place, region
         self.area, self.drawn_mm = area, drawn_mm
         self.started = self.done = self.key = self.went = False
-        self.data, self.trouble = None, ""
+        self.data, self.trouble, self.seconds = None, "", 0.0
         self.keep()
         self.snapshot = True
         self.weight = stream.rate.bit_rate // 8 // stream.rate.fps  # of what is sent, about
@@ -117,10 +131,12 @@ class Frame(Waiting):
             return
         with stream.lock:
             if not self.done:
+                began = perf_counter()
                 try:
                     self.data = self._encode(stream)
                 except (video.VideoError, ImageError) as error:
                     self.trouble = str(error)
+                self.seconds = perf_counter() - began
                 self.done = True
 
     def _encode(self, stream: Stream) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
+from time import perf_counter_ns
 from typing import Any
 
 from PIL import Image
@@ -230,7 +231,7 @@ class Encoding:
     by several at once: the work is done once.
     """
 
-    __slots__ = ("_lock", "done", "names", "natural", "pixels", "result")
+    __slots__ = ("_lock", "_nanoseconds", "done", "names", "natural", "pixels", "result")
 
     def __init__(self, pixels: Pixels, names: tuple[str, ...], natural: bool | None = None) -> None:
         self.pixels: Pixels | None = pixels
@@ -238,6 +239,7 @@ class Encoding:
         self.natural = natural  # if that is known
         self.done = False
         self.result: Encoded | None = None
+        self._nanoseconds = 0  # that it took, until somebody has counted them
         self._lock = Lock()
 
     @classmethod
@@ -259,10 +261,17 @@ class Encoding:
         with self._lock:
             if not self.done:
                 assert self.pixels is not None
+                began = perf_counter_ns()
                 self.result = encode(self.pixels, self.names, self.natural)
+                self._nanoseconds = perf_counter_ns() - began
                 self.pixels = None
                 self.done = True
         return self.result
+
+    def take_nanoseconds(self) -> int:
+        """How long making it took, for the first who asks, so that it counts once."""
+        taken, self._nanoseconds = self._nanoseconds, 0
+        return taken
 
 
 def pixels_of(image: Any) -> Pixels:

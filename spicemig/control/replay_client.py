@@ -145,7 +145,7 @@ class ReplayClient:
     @property
     def images_by_codec(self) -> dict[str, int]:
         """How many images went out as what; ``from_cache`` and ``surface`` have no pixels."""
-        counts = self._core.images.sent
+        counts = self._core.tally.images
         return {kind.name.lower(): counts[kind] for kind in ImageType if counts[kind]}
 
     @property

@@ -105,6 +105,7 @@ class ClientSession:
             "caps": request.channel_caps,
             "arriving": self.arriving,
             "channel_id": request.channel_id,
+            "traffic": self.host.tally.traffic[request.channel],
         }
         if request.channel == "main":
             return MainCore(
@@ -122,6 +123,7 @@ class ClientSession:
                 glz_dictionary=self.glz_dictionary,
                 bandwidth=self.bandwidth,
                 settings=self.host.settings,
+                tally=self.host.tally.display,
                 **common,
             )
         if request.channel == "inputs":
@@ -314,6 +316,7 @@ class ClientSession:
 
     def _latency(self, core: Any, event: events.LatencyMeasured) -> None:
         self.latency_seconds = event.seconds
+        self.host.tally.latency.observe(event.seconds)
 
     def _video_preferred(self, core: DisplayCore, event: events.PreferredVideoCodecs) -> None:
         for codec in event.codecs:

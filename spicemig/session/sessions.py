@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from spicemig.channels.glz_dictionary import GlzDictionary
+from spicemig.channels.tallies import HostTally
 from spicemig.codecs.glz import GlzImage
 from spicemig.devices.interfaces import IDevice, IDisplay, IGuest
 from spicemig.errors import LinkError, ProtocolError, SpicemigError
@@ -70,6 +71,7 @@ class Sessions:
         self.ticket = ticket
         self.channel_set = CHANNEL_SET
         self.clients: dict[int, ClientSession] = {}
+        self.tally = HostTally()
         self.arrivals = Arrivals(self)
         self.inputs = GuestInputs(self)
         self.stage = Stage.EMPTY
