@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from spicemig.errors import LinkError
+
 FIRST_BYTE_SECONDS = 3.0
 AUTHENTICATION_SECONDS = 10.0
 
@@ -23,27 +25,52 @@ class LinkLimits:
 DEFAULT_LIMITS = LinkLimits()
 
 
+# why links end that no error is told of
+CLOSED, TIMEOUT, TOO_MANY = "closed", "timeout", "too_many"
+
+
+def reason_word(error: LinkError) -> str:
+    """An error in a word, such as ``permission_denied``."""
+    return error.name.lower()
+
+
+#: all that :attr:`LinkCounter.refused` may have
+REASONS = (*(reason_word(error) for error in LinkError if error), CLOSED, TIMEOUT, TOO_MANY)
+
+
 class LinkCounter:
-    """Counts the links under way; listeners that share one share its limits."""
+    """
+    Counts the links under way; listeners that share one share its limits.
+
+    ``refused`` counts links that came to nothing, by the reason in a word.
+    """
 
     def __init__(self, limits: LinkLimits) -> None:
         self.limits = limits
         self._by_address: Counter[str] = Counter()
         self._total = 0
+        self.refused: Counter[str] = Counter()
+
+    @property
+    def under_way(self) -> int:
+        """How many there are."""
+        return self._total
 
     def enter(self, address: str | None) -> bool:
         """Count a connection, unless it is one too many. Unix sockets have no address, they count in all."""
-        if self._total >= self.limits.total:
+        full = self._total >= self.limits.total
+        if full or (address is not None and self._by_address[address] >= self.limits.per_address):
+            self.refused[TOO_MANY] += 1
             return False
         if address is not None:
-            if self._by_address[address] >= self.limits.per_address:
-                return False
             self._by_address[address] += 1
         self._total += 1
         return True
 
-    def leave(self, address: str | None) -> None:
-        """A counted connection is through its link, or gone."""
+    def leave(self, address: str | None, refused: str = "") -> None:
+        """A counted connection is through its link, or gone for some reason."""
+        if refused:
+            self.refused[refused] += 1
         self._total -= 1
         if address is not None:
             self._by_address[address] -= 1

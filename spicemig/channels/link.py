@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 from spicemig.channels.keys import KeyPool, TicketKey
-from spicemig.channels.limits import DEFAULT_LIMITS, LinkLimits
+from spicemig.channels.limits import CLOSED, DEFAULT_LIMITS, TIMEOUT, LinkLimits, reason_word
 from spicemig.errors import LinkError, ProtocolError, WireError
 from spicemig.wire.capabilities import CommonCap
 from spicemig.wire.declare import channel_name
@@ -134,6 +134,7 @@ class LinkCore:
         self._request: LinkRequest | None = None
         self._key: TicketKey | None = None
         self._refusal = LinkError.OK
+        self._ended = CLOSED  # why, unless it is linked
 
     @property
     def linked(self) -> bool:
@@ -144,6 +145,11 @@ class LinkCore:
     def closed(self) -> bool:
         """Whether the connection is to be closed, once what is to be sent is sent."""
         return self.stage is LinkStage.CLOSED
+
+    @property
+    def refused(self) -> str:
+        """In a word why the link has come to nothing, if it ends now; empty if it has not."""
+        return "" if self.linked else self._ended
 
     def secured(self) -> None:
         """TLS has begun under the link, before its first byte."""
@@ -166,6 +172,7 @@ class LinkCore:
         """Close a link whose time is over."""
         deadline = self.next_deadline()
         if deadline is not None and now >= deadline:
+            self._ended = TIMEOUT
             self.stage = LinkStage.CLOSED
 
     # bytes
@@ -202,6 +209,7 @@ class LinkCore:
         if error is not None:  # said as spice-server says it, with nothing else in the reply
             header = HEADER.pack(MAGIC, VERSION_MAJOR, VERSION_MINOR, REPLY_HEAD.size)
             self._out.append(header + REPLY_HEAD.pack(error, bytes(PUBLIC_KEY_BYTES), 0, 0, 0))
+            self._ended = reason_word(error)
         self.stage = LinkStage.CLOSED
 
     # the steps
@@ -289,4 +297,5 @@ class LinkCore:
 
     def _result(self, error: LinkError) -> None:
         self._out.append(RESULT.pack(error))
+        self._ended = reason_word(error)
         self.stage = LinkStage.LINKED if error == LinkError.OK else LinkStage.CLOSED

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from spicemig.channels.events import WindowOpened
 from spicemig.channels.keys import KeyPool
-from spicemig.channels.limits import DEFAULT_LIMITS, LinkCounter, LinkLimits
+from spicemig.channels.limits import DEFAULT_LIMITS, LinkCounter, LinkLimits, reason_word
 from spicemig.channels.link import ANY_WAY, LinkAsked, LinkCore, LinkPolicy, LinkRequest, PasswordShown
 from spicemig.errors import ProtocolError
 
@@ -339,6 +339,7 @@ class LinkProtocol(Protocol):
         except ProtocolError as error:
             # what it was admitted for has gone meanwhile
             self._log_refusal(request, error)
+            self.factory.counter.refused[reason_word(error.code)] += 1
             channel.close()
             return
         channel.flush()
@@ -346,7 +347,7 @@ class LinkProtocol(Protocol):
     def _leave_link_stage(self) -> None:
         if self._counted:
             self._counted = False
-            self.factory.counter.leave(self._counted_as)
+            self.factory.counter.leave(self._counted_as, self.link.refused)
             self._deadline.stop()
 
     def _go_on(self) -> None:

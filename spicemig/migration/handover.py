@@ -61,6 +61,7 @@ class Handover:
         self.seconds = seconds
         self.migration_id = bytes(16)
         self.epoch = 0
+        self.dry_run = False
         self.stage = Stage.IDLE
         self.stage_hook: Callable[[str, Stage], None] = lambda side, stage: None
         self.observer: Callable[[dict[str, Any]], None] = lambda event: None

@@ -30,6 +30,7 @@ from spicemig.migration.reasons import reason_for
 from spicemig.migration.settings import HandoverSettings, HostFacts
 from spicemig.migration.source import SourceHandover
 from spicemig.migration.stages import Stage
+from spicemig.migration.tally import HandoverTally
 from spicemig.migration.target import TargetHandover
 from spicemig.wire.messages.migration import (
     PROTOCOL_VERSION,
@@ -158,6 +159,7 @@ class Migrations:
         self.arrival: TargetHandover | None = None
         self.handovers: dict[str, SourceHandover] = {}  # by id, oldest first
         self.stage_hook: Callable[[str, Stage], None] = lambda side, stage: None
+        self.tally = HandoverTally()
         self._dials: dict[SourceHandover, Deferred[Any]] = {}
 
     # leaving
@@ -198,6 +200,7 @@ class Migrations:
         if observer is not None:
             handover.observer = observer
         self._drive(handover, lambda: self._see_to_dialling(handover, to))
+        self._count_at_end(handover)
         handover.start()
         return handover
 
@@ -241,6 +244,14 @@ class Migrations:
         deadline = Deadline(self.clock, handover, passed)
         handover.stage_hook = lambda side, stage: self.stage_hook(side, stage)
         handover.wake = wake
+
+    def _count_at_end(self, handover: Handover) -> None:
+        def count(report: dict[str, Any]) -> dict[str, Any]:
+            if not handover.dry_run:
+                self.tally.count(handover.side, report)
+            return report
+
+        handover.done.addCallback(count)
 
     def _see_to_dialling(self, handover: SourceHandover, to: tuple[str, int]) -> None:
         dial = self._dials.get(handover)
@@ -307,6 +318,7 @@ class Migrations:
             self.host, facts, self.settings, self.epochs, self.clock.seconds
         )
         self._drive(arrival, lambda: None)
+        self._count_at_end(arrival)
         channel.listener = arrival
         arrival.attach(channel)
         arrival.received(channel, message)

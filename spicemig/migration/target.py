@@ -108,7 +108,6 @@ class TargetHandover(Handover):
         self._parts: dict[StateName, bytearray] = {}
         self._whole: set[StateName] = set()
         self._expecting = False
-        self._dry_run = False
 
     # time
 
@@ -136,10 +135,10 @@ class TargetHandover(Handover):
     def _answer(self, message: Prepare) -> None:
         self.migration_id = bytes(message.migration_id)
         self.guest_kind = bytes(message.guest_kind).decode(errors="replace")
-        self._dry_run = bool(message.dry_run)
+        self.dry_run = bool(message.dry_run)
         self._opener = Opener(bytes(message.seal_key), self.migration_id)
         problems = check_target(message, self.host, self.facts, self.epochs, arriving=False)
-        if not problems and not self._dry_run:
+        if not problems and not self.dry_run:
             self._expect_clients(message.clients)
         address = self.facts.address
         self.send(
@@ -155,7 +154,7 @@ class TargetHandover(Handover):
         )
         if problems:
             self.fail(Input.FAILED, *problems)
-        elif self._dry_run:
+        elif self.dry_run:
             self.step(Input.CHECKED)
             self._end()
 

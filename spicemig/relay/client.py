@@ -35,6 +35,7 @@ class ClientConnection(RelayConnection):
         self._counted_as = counted_as
         self._counted = True
         self._about = about
+        self._asks_for_page = False
         self._candidate: Candidate | None = None
         self._unheard: list[bytes] = []  # while an answer is awaited
         self._hearing: Deferred[None] | None = None
@@ -48,6 +49,7 @@ class ClientConnection(RelayConnection):
 
     def no_channel(self) -> None:
         """The connection is for something else, but goes on to count as that of a stranger."""
+        self._asks_for_page = True
         self._deadline.stop()
 
     def secured(self) -> None:
@@ -160,7 +162,7 @@ class ClientConnection(RelayConnection):
     def _leave_link_stage(self) -> None:
         if self._counted:
             self._counted = False
-            self.relay.counter.leave(self._counted_as)
+            self.relay.counter.leave(self._counted_as, "" if self._asks_for_page else self.link.refused)
             self._deadline.stop()
 
     def _write(self) -> None:

@@ -30,6 +30,7 @@ class Pipe:
         self, session: RelayedSession, core: ChannelRelay, client: RelayConnection, server: ServerConnection
     ) -> None:
         self.session = session
+        self.tally = session.relay.tally
         self.core = core
         self.client = client
         self.server = server
@@ -62,11 +63,13 @@ class Pipe:
     def client_said(self, data: bytes) -> None:
         """Bytes of the client."""
         if not self.gone:
+            self.tally.from_client[self.core.name] += len(data)
             self._run(self.core.from_client, data)
 
     def server_said(self, data: bytes) -> None:
         """Bytes of the server."""
         if not self.gone:
+            self.tally.from_server[self.core.name] += len(data)
             self._run(self.core.from_server, data)
 
     def _run(self, take: Callable[..., Any], *arguments: Any) -> None:

@@ -23,8 +23,10 @@ from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import EndpointMaker
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.relay.candidate import Candidate
+from spicemig.relay.handover import Stage
 from spicemig.relay.routes import Routes
 from spicemig.relay.session import MAIN, RelayedSession
+from spicemig.relay.tally import RelayTally
 from spicemig.wire.declare import CHANNEL_TYPES
 from spicemig.wire.messages import main
 
@@ -75,6 +77,7 @@ class Relay:
         self.counter = LinkCounter(LinkLimits())
         self.take(settings)
         self.sessions: dict[int, RelayedSession] = {}
+        self.tally = RelayTally()
 
     def take(self, settings: RelaySettings) -> None:
         """Go by these from now on."""
@@ -130,6 +133,13 @@ class Relay:
         if self.sessions.get(session.connection_id) is session:
             del self.sessions[session.connection_id]
             self.log.info("client {client}: gone", client=session.peer)
+
+    def sessions_by_stage(self) -> dict[str, int]:
+        """How many clients are on their way from one server to another, or are not, by the stage's name."""
+        counts = {stage: 0 for stage in Stage if stage is not Stage.LOST}
+        for session in self.sessions.values():
+            counts[session.stage] += 1
+        return {stage.value: count for stage, count in counts.items()}
 
     def close(self) -> None:
         """End all sessions."""

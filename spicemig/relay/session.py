@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spicemig.relay.relay import Relay
 
 
+PAUSED = (Stage.HURRIED, Stage.SWITCHING, Stage.RENEWING)  # the client waits for the next server
 ORPHAN_SECONDS = 1.0  # for a server to lose its main channel after another one, if it is gone
 
 
@@ -66,6 +67,7 @@ class RelayedSession:
         self.failures = 0  # of linking to a target
         self.renewals = 0
         self.connected_at = relay.clock.seconds()
+        self._paused_at = 0.0
         self._target: Target | None = None
         self._linking: Deferred[None] | None = None
         self._left: list[ServerConnection] = []  # connections to the source, until all channels are over
@@ -257,7 +259,9 @@ class RelayedSession:
             self.log.info("client {client}: {error}", client=self.peer, error=error)
             self.close()
             return
-        self.stage, action = step
+        before, (self.stage, action) = self.stage, step
+        if self.stage in PAUSED and before not in PAUSED:
+            self._paused_at = self.relay.clock.seconds()
         if action is not None:
             getattr(self, action)()
         self._tell_waiting()
@@ -336,6 +340,7 @@ class RelayedSession:
 
     def _tell_failed(self) -> None:
         self.failures += 1
+        self.relay.tally.handovers["failed"] += 1
         self._stop_deadline()
         self._drop_target()
         self._answer(main.MigrateConnectError())
@@ -386,9 +391,13 @@ class RelayedSession:
         self._stop_deadline()
         self.address, self._target = self._target.address, None
         self.handovers += 1
+        self._moved("completed")
         self.route.moved(self.address)
         self.log.info("client {client}: now on {server}", client=self.peer, server=str(self.address))
         self._close_left()
+
+    def _moved(self, how: str) -> None:
+        self.relay.tally.moved(how, self.relay.clock.seconds() - self._paused_at)
 
     # beginning anew
 
@@ -458,11 +467,13 @@ class RelayedSession:
         assert self.address is not None
         self._hold_until = None
         self.renewals += 1
+        self._moved("renewed")
         self.route.moved(self.address)
         self.log.info("client {client}: anew on {server}", client=self.peer, server=str(self.address))
 
     def _begin_anew(self) -> None:
         """As the last resort, have the client come to the relay again."""
+        self.relay.tally.handovers["lost"] += 1
         pipe = self.pipes.get(MAIN)
         destination = None if pipe is None or not pipe.core.paused else self.relay.destination(pipe.client)
         if pipe is None or destination is None:
