@@ -107,6 +107,10 @@ class FakeDevice:
 class FakeHost:
     """A daemon whose handovers go as the test says."""
 
+    kind = "source"
+    owner = True
+    credentials = links = epochs = handovers = None
+
     def __init__(self) -> None:
         self.client = FakeClient()
         self.sessions = SimpleNamespace(

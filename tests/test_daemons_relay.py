@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prometheus_client import generate_latest
 from twisted.internet import ssl
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
@@ -15,6 +16,8 @@ from spicemig.channels.limits import AUTHENTICATION_SECONDS
 from spicemig.client.hosts import Address
 from spicemig.control.certificates import Authority
 from spicemig.control.interfaces import IRelayHost
+from spicemig.control.metrics import MetricsResource
+from spicemig.control.relay_metrics import RELAY
 from spicemig.daemons import reloading
 from spicemig.daemons.base import StartError
 from spicemig.daemons.config import SECTIONS
@@ -155,6 +158,22 @@ class DaemonTests(DaemonCase):
         self.assertFalse(daemon.relay.authenticate(b"other", 0.0))
         self.assertTrue(daemon.relay.authenticate(b"of clients", 0.0))
 
+    def test_web(self) -> None:
+        """The control API with the metrics can be had by other hosts; its token is read again on SIGHUP."""
+        (self.directory / "token").write_text("open.sesame\n")
+        text = (
+            "[tls]\ncertificate = relay.pem\nkey = relay.key\n[web]\nlisten = tcp:9180\ntoken_file = token\n"
+        )
+        daemon = self.daemon(text)
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5910, 9180])
+        self.assertEqual(daemon._token, b"open.sesame")
+        (self.directory / "token").write_text("another\n")
+        daemon.reload()
+        self.assertEqual(daemon._token, b"another")
+        told = generate_latest(MetricsResource(RELAY, daemon).registry)
+        self.assertIn(b'spicemig_build_info{daemon="relay"', told)
+        self.assertIn(b'spicemig_relay_route_sessions{route="*",server="127.0.0.1:5900"} 0.0', told)
+
     def test_mistakes(self) -> None:
         """Mistakes are found before anything is opened."""
         for text, section, option in (
@@ -163,6 +182,8 @@ class DaemonTests(DaemonCase):
             ("[relay]\nticket_file = nothing\n", "relay", "ticket_file"),
             ("[listen]\ntls = tcp:1\n", "listen", "tls"),
             ("[web]\nviewer = nothing\n", "web", "viewer"),
+            ("[web]\nlisten = tcp:9180\ntoken_file = ticket\n", "web", "listen"),
+            ("[web]\nlisten = tcp:9180:interface=127.0.0.1\n", "web", "token_file"),
             ("[guest]\nkind = demo\n", "guest", ""),
             ("[auth]\nticket_file = nothing\n", "auth", "ticket_file"),
         ):

@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from OpenSSL import SSL, crypto
+from prometheus_client import generate_latest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from spicemig.codecs import video
 from spicemig.control.certificates import Authority
+from spicemig.control.host_metrics import HOST
 from spicemig.control.interfaces import IHost
+from spicemig.control.metrics import MetricsResource
+from spicemig.control.web import TokenSite
 from spicemig.daemons.config import Settings
 from spicemig.daemons.migrations import Door, guest_versions, host_facts
 from spicemig.daemons.reloading import LOOK_SECONDS
@@ -296,6 +302,98 @@ class DoorTests(DaemonCase):
     def test_clients(self) -> None:
         """The port for hosts is none for clients."""
         self.assertEqual(self.refusal("127.0.0.1", "main"), LinkError.CHANNEL_NOT_AVAILABLE)
+
+
+class WebTests(DaemonCase):
+    """The control API for other hosts."""
+
+    text = "[web]\nlisten = tcp:9180:interface=127.0.0.1\ntoken_file = token\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.directory / "token").write_text("open.sesame\n")
+
+    def factory(self, text: str) -> Any:
+        """What listens on the port of the API."""
+        self.daemon(text)
+        (found,) = [factory for port, factory, *_ in self.reactor.tcpServers if port == 9180]
+        return found
+
+    def test_off(self) -> None:
+        """By default there is none."""
+        self.daemon()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5900])
+
+    def test_plain(self) -> None:
+        """On loopback it may be without TLS, if there are no certificates."""
+        self.assertIsInstance(self.factory(self.text), TokenSite)
+
+    def test_tls(self) -> None:
+        """With certificates it is inside TLS, on loopback and elsewhere; a unix socket is not."""
+        for where in ("tcp:9180", "tcp:9180:interface=127.0.0.1"):
+            self.reactor = MemoryReactorClock()
+            text = MIGRATION + f"[web]\nlisten = {where} unix:web.sock\ntoken_file = token\n"
+            factory = self.factory(text)
+            self.assertIsInstance(factory, TLSMemoryBIOFactory)
+            self.assertIsInstance(factory.wrappedFactory, TokenSite)
+            sites = [server[1] for server in self.reactor.unixServers if server[0].endswith("web.sock")]
+            self.assertEqual([type(site) for site in sites], [TokenSite])
+
+    def test_own_context(self) -> None:
+        """What HTTP agrees on in TLS does not come to the port of SPICE's clients."""
+        credentials = self.daemon(MIGRATION).credentials
+        self.assertIsNot(credentials.for_web().getContext(), credentials.for_clients().getContext())
+
+    def test_mistakes(self) -> None:
+        """Without a token, and where others could listen in, it is not opened."""
+        token = "token_file = token\n"
+        for text, option, reason in (
+            ("listen = tcp:9180:interface=127.0.0.1\n", "token_file", "without a token"),
+            ("listen = tcp:9180:interface=127.0.0.1\ntoken_file = nothing\n", "token_file", "no file"),
+            ("listen = tcp:9180\n" + token, "listen", "reached from elsewhere"),
+            ("listen = tcp:9180:interface=192.0.2.1\n" + token, "listen", "certificate and key in [tls]"),
+            ("listen = unix:web.sock\n" + token, "listen", "opened by everybody"),
+        ):
+            error = self.assertRaises(ConfigError, self.settings, "[web]\n" + text)
+            self.assertEqual((error.section, error.option), ("web", option), text)
+            self.assertIn(reason, error.reason)
+
+    def test_useless_token(self) -> None:
+        """A token that no header can carry stops the start, without being shown."""
+        for token in ("open sesame", "öffne", "", " "):
+            (self.directory / "token").write_text(token + "\n")
+            self.reactor = MemoryReactorClock()
+            error = self.assertRaises(StartError, self.daemon, self.text)
+            self.assertIn("[web] token_file", str(error))
+            self.assertNotIn(
+                token or "nothing at all", str(error).replace(" has nothing", "").replace(" ", "")
+            )
+
+    def test_reload(self) -> None:
+        """SIGHUP reads the token again; a wrong one changes nothing."""
+        daemon = self.daemon(self.text)
+        self.assertEqual(daemon._token, b"open.sesame")
+        (self.directory / "token").write_text("not a token\n")
+        daemon.reload()
+        self.assertEqual(daemon._token, b"open.sesame")
+        (self.directory / "token").write_text("another\n")
+        daemon.reload()
+        self.assertEqual(daemon._token, b"another")
+
+    def test_metrics(self) -> None:
+        """A daemon tells of itself, certificates included."""
+        daemon = self.daemon(MIGRATION)
+        text = generate_latest(MetricsResource(HOST, daemon).registry).decode()
+        expires = daemon.credentials.expires().timestamp()
+        for line in (
+            'spicemig_build_info{daemon="source"',
+            "spicemig_owner 1.0",
+            "spicemig_epoch 1.0",
+            'spicemig_certificate_expiry_timestamp_seconds{option="ca"} ',
+        ):
+            self.assertIn(f"\n{line}", text)
+        found = re.search(r'expiry_timestamp_seconds{option="certificate"} (\S+)', text)
+        self.assertEqual(float(found[1]), expires)
 
 
 class CredentialsTests(DaemonCase):

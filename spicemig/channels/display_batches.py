@@ -142,7 +142,9 @@ class BatchPacker:
             dictionary.window_for(self._channel_id) if not self._line.zlib_glz else None,
         )
         try:
-            packed = Packed(*kernel(*drawn, client, serial, *room, self.budget_bytes, self._tally.for_kernels))
+            packed = Packed(
+                *kernel(*drawn, client, serial, *room, self.budget_bytes, self._tally.for_kernels)
+            )
         except BaseException:
             dictionary.end()  # it may have what will not be sent
             raise

@@ -17,7 +17,7 @@ channel-display.c.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.logger import Logger
@@ -150,6 +150,10 @@ class DisplayStreams:
     def describe(self) -> list[dict[str, Any]]:
         """What to tell operators of the streams."""
         return [stream.describe() for stream in self._streams.values()]
+
+    def codecs(self) -> Iterator[int]:
+        """The codec of each stream that the client has."""
+        return (stream.codec for stream in self._streams.values() if stream.created)
 
     # codecs
 

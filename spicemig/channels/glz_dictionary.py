@@ -89,6 +89,11 @@ class GlzDictionary:
         return self.window is not None and not self.ended
 
     @property
+    def about_bytes(self) -> int:
+        """What its window takes, within an image or so; a thread that encodes is not waited for."""
+        return 4 * min(self.pixels_ever, self.size) if self.usable else 0
+
+    @property
     def next_id(self) -> int:
         """The id of the image that is encoded next."""
         return self.window.next_id if self.window is not None else 0

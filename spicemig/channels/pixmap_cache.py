@@ -82,6 +82,11 @@ class PixmapCache:
         self.size = -1
         self.available = 0
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels its images have."""
+        return max(0, self.size) - self.available
+
     def find(self, identity: int) -> CachedImage | None:
         """The image if the client has it; it counts as used now."""
         image = self._images.get(identity)

@@ -16,6 +16,7 @@ The control API: HTTP/1.1 with JSON on the control socket.
 ``GET /v1/guest``                              what the guest tells of itself
 ``GET``, ``DELETE /v1/recording``              a trace of what it draws from now on; end all of them
 ``GET /v1/doctor``                             what would go wrong
+``GET /metrics``                               what Prometheus is told
 =============================================  ================================================
 
 An error is ``{"error": reason}``, with a ``hint`` where there is something to do.
@@ -32,6 +33,8 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from spicemig.control.host_metrics import HOST
+from spicemig.control.metrics import MetricsResource
 from spicemig.control.recording import RecordingResource
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing, Refused, read_json, write_error
 from spicemig.errors import MigrationError
@@ -57,6 +60,7 @@ def root(host: Any) -> Resource:
         version.putChild(name, child)
     top = JSONResource()
     top.putChild(b"v1", version)
+    top.putChild(b"metrics", MetricsResource(HOST, host))
     return top
 
 

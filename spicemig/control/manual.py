@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spicemig.control.cli import make_parser
+from spicemig.control.host_metrics import HOST
 from spicemig.control.inspection import Inspection, guide_lines
+from spicemig.control.metrics import COMMON, Declared
 from spicemig.control.relay_inspection import RelayInspection
+from spicemig.control.relay_metrics import RELAY
 from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons import options, relay_config
 from spicemig.daemons.config import SECTIONS, guest_options
@@ -35,6 +38,7 @@ PAGES = (
     "spicemig.ini.5",
     "spicemig-protocol.7",
     "spicemig-manhole.7",
+    "spicemig-metrics.7",
 )
 #: transcripts; tests.peers.test_manhole keeps them
 MANHOLE_SESSION = TOP / "docs" / "manhole-session.txt"
@@ -212,6 +216,15 @@ def manhole_session_part(session: Path = MANHOLE_SESSION) -> str:
     return ".nf\n" + roff(session.read_text(encoding="utf-8")) + ".fi\n"
 
 
+def metrics_part(declared: Iterable[Declared]) -> str:
+    """A list of metrics, for ``spicemig-metrics(7)``."""
+    lines: list[str] = []
+    for metric in declared:
+        labels = f"; by {', '.join(metric.labels)}" if metric.labels else ""
+        lines += [".TP", f'.BR {metric.name} " ({metric.kind}{labels})"', roff(metric.help)]
+    return "\n".join(lines) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "options": options_part,
     "relay_options": relay_options_part,
@@ -226,6 +239,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "manhole_relay_names": lambda: manhole_names_part(RelayInspection),
     "manhole_relay_causes": lambda: manhole_causes_part(RelayInspection),
     "manhole_relay_session": lambda: manhole_session_part(MANHOLE_RELAY_SESSION),
+    "metrics_common": lambda: metrics_part(COMMON),
+    "metrics_host": lambda: metrics_part(HOST),
+    "metrics_relay": lambda: metrics_part(RELAY),
 }
 
 

@@ -8,6 +8,7 @@ The control API of spice-relay; the same paths as :mod:`spicemig.control.api`, a
 ``GET``, ``DELETE /v1/sessions/ID``            one client; disconnect it
 ``GET /v1/sessions/ID/channels``               its channels
 ``PUT /v1/ticket``                             set, or let expire, the ticket of new clients
+``GET /metrics``                               what Prometheus is told
 =============================================  ================================================
 
 What has to do with a guest is answered by 501: a relay has none.
@@ -21,6 +22,8 @@ from twisted.web import http
 from twisted.web.resource import Resource
 
 from spicemig.control.api import Status, TicketResource
+from spicemig.control.metrics import MetricsResource
+from spicemig.control.relay_metrics import RELAY
 from spicemig.control.resources import BoundedRequest, JSONResource, Nothing
 
 #: what a server has and a relay has not
@@ -38,6 +41,7 @@ def root(host: Any) -> Resource:
         version.putChild(name, Nothing("a relay has no guest", hint, http.NOT_IMPLEMENTED))
     top = JSONResource()
     top.putChild(b"v1", version)
+    top.putChild(b"metrics", MetricsResource(RELAY, host))
     return top
 
 

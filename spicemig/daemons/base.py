@@ -6,6 +6,7 @@ What every daemon has: how it starts, tells that it is ready, reloads and ends.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -20,9 +21,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from twisted.web.resource import Resource
 
 from spicemig.channels.tickets import Ticket
 from spicemig.control.inspection import Inspection
+from spicemig.control.resources import ControlSite
+from spicemig.control.web import TokenSite
 from spicemig.daemons import systemd
 from spicemig.daemons.listeners import Listeners
 from spicemig.daemons.logs import json_observer
@@ -31,6 +35,8 @@ from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.reloading import CertificateWatch, changed, reloaded
 from spicemig.daemons.tls import Credentials
 from spicemig.errors import ConfigError, MigrationError, SpicemigError
+
+TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 class StartError(SystemExit, Exception):
@@ -45,8 +51,8 @@ class DaemonService(MultiService):
     """
     A daemon with settings, listeners and a pool of threads.
 
-    ``settings`` have the sections ``server``, ``listen``, ``tls``, ``auth`` and ``manhole``, and say
-    which ``file`` they are from and which ``daemon`` they are for.
+    ``settings`` have the sections ``server``, ``listen``, ``tls``, ``auth``, ``web`` and ``manhole``, and
+    say which ``file`` they are from and which ``daemon`` they are for.
     """
 
     log = Logger()
@@ -62,6 +68,7 @@ class DaemonService(MultiService):
         self.manhole: Manhole | None = None
         self.log_file: Any = None
         self.in_foreground = True
+        self._token = b""  # of the control API for other hosts
         self.started_at = time.monotonic()
         self._pool = ThreadPool(0, workers, "spicemig")
         self.read_settings: Callable[[], Any] | None = None  # from the file and the command line, again
@@ -90,6 +97,12 @@ class DaemonService(MultiService):
             to_stdout = self.log_file in (None, "-") and self.in_foreground
             out = sys.stdout if to_stdout else open(self.log_file or "twistd.log", "a", encoding="utf-8")
             parent.setComponent(ILogObserver, json_observer(out))
+
+    @property
+    def kind(self) -> str:
+        """source, target or relay."""
+        kind: str = self.settings.daemon
+        return kind
 
     # start and end
 
@@ -144,6 +157,26 @@ class DaemonService(MultiService):
         if self.settings.manhole.enabled:
             self.manhole = Manhole(self, inspection)
             self.manhole.add_to(self.listeners)
+
+    def _listen_for_control(self, root: Resource) -> None:
+        """Want the control socket, and the endpoints of ``[web]`` for those who know the token."""
+        self.listeners.add_control(str(self.settings.server.control), ControlSite(root))
+        self._token = self._read_token()
+        site = TokenSite(root, lambda: self._token, self.reactor)
+        for description in self.settings.web.listen:
+            secure = self.credentials.chain and not description.startswith("unix:")
+            context = self.credentials.for_web() if secure else None
+            self.listeners.add("web", ("web", "listen"), description, site, context)
+
+    def _read_token(self) -> bytes:
+        file = self.settings.web.token_file
+        if file is None:
+            return b""
+        token = read_secret(file, self.settings.file, "web", "token_file")
+        if not TOKEN.fullmatch(token):
+            reason = f"{file}: a token has letters, digits and any of -._~+/= only"
+            raise ConfigError(str(self.settings.file), "web", "token_file", reason)
+        return token
 
     def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self._pool, function, *arguments)
@@ -207,7 +240,7 @@ class DaemonService(MultiService):
         try:
             wanted = before if self.read_settings is None else self.read_settings()
             self.settings = reloaded(before, wanted)
-            ticket = self._first_ticket()
+            ticket, token = self._first_ticket(), self._read_token()
             take_over = self._renewed()
             self.credentials.reload(self.settings)
         except ConfigError as error:
@@ -215,6 +248,7 @@ class DaemonService(MultiService):
             self.log.error("not reloaded: {error}", error=str(error))
             return
         self._take_ticket(ticket)
+        self._token = token
         take_over()
         self.log.info("settings, ticket and certificates read again")
         for section, name in changed(self.settings, wanted):
@@ -262,12 +296,12 @@ def _first_error(failure: Failure) -> Exception:
     return getattr(failure.value, "subFailure", failure).value
 
 
-def read_secret(file: Path, settings_file: Path, section: str) -> bytes:
+def read_secret(file: Path, settings_file: Path, section: str, option: str = "ticket_file") -> bytes:
     """The first line of a file that holds a secret; raises :class:`ConfigError`."""
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
-        raise ConfigError(str(settings_file), section, "ticket_file", f"{file}: {error.strerror}") from error
+        raise ConfigError(str(settings_file), section, option, f"{file}: {error.strerror}") from error
     if not lines or not lines[0]:
-        raise ConfigError(str(settings_file), section, "ticket_file", f"{file} has nothing on its first line")
+        raise ConfigError(str(settings_file), section, option, f"{file} has nothing on its first line")
     return lines[0]

@@ -313,8 +313,22 @@ class ManholeSettings:
 
 @dataclasses.dataclass(frozen=True)
 class WebSettings:
-    """What browsers are shown."""
+    """The control API for other hosts, such as a Prometheus; and what browsers are shown."""
 
+    listen: tuple[str, ...] = option(
+        kinds.endpoints,
+        "",
+        """Where the control API can be reached, metrics included: see spicemig-metrics(7). Whoever shows the
+        token may do whatever spicemig(1) can. With certificate and key in [tls], TCP ports are HTTPS, and
+        client_ca counts for them, too; without, only unix sockets that are not open to everybody and ports on
+        loopback are taken, such as tcp:9180:interface=127.0.0.1.""",
+    )
+    token_file: Path | None = option(
+        kinds.path,
+        "",
+        """A file with the token on its first line, read at start and on SIGHUP; listen needs one. It is shown
+        as Authorization: Bearer TOKEN.""",
+    )
     viewer: Path | None = option(
         kinds.path,
         "",
@@ -333,6 +347,7 @@ SECTIONS: dict[str, type] = {
     "display": DisplaySettings,
     "migration": MigrationSettings,
     "manhole": ManholeSettings,
+    "web": WebSettings,
 }
 
 
@@ -350,6 +365,7 @@ class Settings:
     display: DisplaySettings
     migration: MigrationSettings
     manhole: ManholeSettings
+    web: WebSettings
     guest_options: Mapping[str, Mapping[str, Any]]  # by kind, then by option
 
     @classmethod
@@ -476,6 +492,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             "spice-target needs an endpoint here, for the host that hands over its guest",
         )
     yield from manhole_contradictions(settings.manhole)
+    yield from web_contradictions(settings.web, tls)
     kind = settings.guest.kind
     if kind not in settings.guest_options and (kind or settings.daemon == "source"):
         yield "guest", "kind", f"{kind!r} is not installed; there are {', '.join(settings.guest_options)}"
@@ -514,6 +531,18 @@ def manhole_contradictions(manhole: ManholeSettings) -> Iterator[tuple[str, str,
         file = getattr(manhole, name)
         if file and not file.is_file():
             yield "manhole", name, f"there is no file {file}"
+
+
+def web_contradictions(web: WebSettings, tls: TLSSettings) -> Iterator[tuple[str, str, str]]:
+    """The same, of the control API for other hosts."""
+    if web.listen and not web.token_file:
+        yield "web", "token_file", "must not be empty if listen is set: nobody is let in without a token"
+    if web.token_file and not web.token_file.is_file():
+        yield "web", "token_file", f"there is no file {web.token_file}"
+    for endpoint in () if tls.certificate and tls.key else web.listen:
+        reason = kinds.why_not_private(endpoint)
+        if reason:
+            yield "web", "listen", f"{endpoint!r} {reason}, or set certificate and key in [tls]"
 
 
 def guest_options(kind: str) -> Iterator[Option]:

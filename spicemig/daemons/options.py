@@ -171,14 +171,19 @@ class _Opened:
         self.reason = "" if near else "can be reached from elsewhere: add interface=127.0.0.1"
 
 
-def read_private_endpoint(value: str) -> str:
-    """The same for an endpoint that nobody outside of this machine can reach."""
-    read_endpoint(value)
+def why_not_private(value: str) -> str:
+    """Why an endpoint can be reached from outside of this machine, or by everybody on it; empty if not."""
     opened = _Opened()
     serverFromString(opened, value).listen(None)
-    if opened.reason:
+    return opened.reason
+
+
+def read_private_endpoint(value: str) -> str:
+    """The same for an endpoint that nobody outside of this machine can reach."""
+    reason = why_not_private(read_endpoint(value))
+    if reason:
         raise ValueError(
-            f"{value!r} {opened.reason} (only unix sockets and loopback are allowed, such as "
+            f"{value!r} {reason} (only unix sockets and loopback are allowed, such as "
             "unix:/run/spicemig/source.manhole:mode=600 and tcp:6023:interface=127.0.0.1)"
         )
     return value

@@ -13,13 +13,13 @@ from zope.interface import implementer
 
 import spicemig
 from spicemig.channels.keys import KeyPool
+from spicemig.channels.limits import LinkCounter
 from spicemig.channels.link import LinkPolicy
 from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import Network
 from spicemig.control import relay_api
 from spicemig.control.interfaces import IRelayHost
 from spicemig.control.relay_inspection import RelayInspection
-from spicemig.control.resources import ControlSite
 from spicemig.daemons.base import DaemonService, read_secret
 from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.relay_config import RelayDaemonSettings
@@ -67,7 +67,7 @@ class RelayDaemon(DaemonService):
         for description in settings.listen.websocket:
             door = DoorFactory(ClientFactory(self.relay), context, settings.web.viewer)
             self.listeners.add("websocket", ("listen", "websocket"), description, door)
-        self.listeners.add_control(str(settings.server.control), ControlSite(relay_api.root(self)))
+        self._listen_for_control(relay_api.root(self))
         if settings.manhole.enabled:
             self._make_directory("state_dir", settings.server.state_dir)
         self._add_manhole(RelayInspection(self))
@@ -89,6 +89,11 @@ class RelayDaemon(DaemonService):
             handover_seconds=settings.relay.handover_seconds,
             hold_seconds=settings.relay.hold_seconds,
         )
+
+    @property
+    def links(self) -> LinkCounter:
+        """See :class:`IRelayHost`."""
+        return self.relay.counter
 
     def _routes(self) -> list[Route]:
         file = self.settings.relay.ticket_file

@@ -25,6 +25,7 @@ from spicemig.daemons.config import (
     client_contradictions,
     manhole_contradictions,
     read_channel,
+    web_contradictions,
 )
 from spicemig.daemons.options import option
 from spicemig.relay import door
@@ -197,6 +198,7 @@ def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, s
             yield "server", name, "must not be empty"
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)
     yield from manhole_contradictions(settings.manhole)
+    yield from web_contradictions(settings.web, settings.tls)
     if not relay.routes:
         yield "relay", "routes", f"must not be empty; a line that begins with {ANYWHERE} is for all clients"
     if relay.ticket_file and not relay.ticket_file.is_file():

@@ -17,6 +17,7 @@ RELOADED: dict[str, tuple[str, ...]] = {
     "tls": ("certificate", "key", "ca", "client_ca", "minimum_version"),
     "auth": ("mode", "ticket_file", "ticket_expires_seconds"),
     "relay": ("routes", "ticket_file", "link_seconds", "handover_seconds", "hold_seconds"),
+    "web": ("token_file",),
 }
 
 

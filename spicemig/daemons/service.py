@@ -27,7 +27,6 @@ from spicemig.channels.tickets import Ticket
 from spicemig.control import api
 from spicemig.control.following import Followed
 from spicemig.control.interfaces import IHost
-from spicemig.control.resources import ControlSite
 from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons.base import DaemonService, StartError, read_secret
 from spicemig.daemons.config import Settings
@@ -59,6 +58,7 @@ class Daemon(DaemonService):
         self.sessions: Sessions
         self.epochs: EpochFile
         self.handovers: Handovers
+        self.links: LinkCounter
 
     # start and end
 
@@ -111,12 +111,12 @@ class Daemon(DaemonService):
     def _add_listeners(self) -> None:
         listen, migration = self.settings.listen, self.settings.migration
         keys = KeyPool(self._in_thread)
-        counter = LinkCounter(LinkLimits())
+        self.links = LinkCounter(LinkLimits())
         policy = LinkPolicy(secure_channels=listen.secure_channels)
 
         def links(secure: bool) -> LinkFactory:
             return LinkFactory(
-                self.sessions, secure=secure, policy=policy, keys=keys, counter=counter, clock=self.reactor
+                self.sessions, secure=secure, policy=policy, keys=keys, counter=self.links, clock=self.reactor
             )
 
         self._listen_for_clients(links)
@@ -124,7 +124,7 @@ class Daemon(DaemonService):
             door = LinkFactory(self.handovers.door, secure=True, keys=keys, clock=self.reactor)
             context = self.credentials.for_sources()
             self.listeners.add("migration", ("migration", "listen"), description, door, context)
-        self.listeners.add_control(str(self.settings.server.control), ControlSite(api.root(self)))
+        self._listen_for_control(api.root(self))
         self._add_manhole(ServerInspection(self))
 
     def _begin(self) -> None:

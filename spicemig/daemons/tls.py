@@ -78,7 +78,9 @@ class Credentials:
         # made once, so that what OpenSSL does not like is found now; new connections take them from here
         self._for_clients = self._options(self.client_ca) if self.chain else None
         self._for_sources = self._options(self.ca) if self.chain else None
-        for options in (self._for_clients, self._for_sources):
+        # what HTTP agrees on beside is nothing to SPICE's clients
+        self._for_web = self._options(self.client_ca) if self.chain else None
+        for options in (self._for_clients, self._for_sources, self._for_web):
             if options is not None:
                 options.getContext()
 
@@ -102,6 +104,10 @@ class Credentials:
         """The same of the migration listener: who connects must show a certificate of the CA."""
         return _Current(lambda: self._for_sources)
 
+    def for_web(self) -> Any:
+        """The same of the control API for other hosts; as for clients."""
+        return _Current(lambda: self._for_web)
+
     def for_target(self, name: str) -> Any:
         """The context for connecting to a target whose certificate must bear this name."""
         pair = ssl.PrivateCertificate.fromCertificateAndKeyPair(
@@ -117,12 +123,16 @@ class Credentials:
 
     def expires(self) -> datetime | None:
         """When this host's certificate expires; None without one."""
-        if not self.chain:
-            return None
-        certificate = self.chain[0].to_cryptography()
-        if hasattr(certificate, "not_valid_after_utc"):
-            return certificate.not_valid_after_utc
-        return certificate.not_valid_after.replace(tzinfo=UTC)
+        return _expiry(self.chain[0]) if self.chain else None
+
+    def expiries(self) -> dict[str, datetime]:
+        """When the first certificate expires of each file that has any, by the option that names it."""
+        authorities = (("ca", self.ca), ("client_ca", self.client_ca))
+        files = [
+            ("certificate", self.chain),
+            *((name, [each.original for each in ca]) for name, ca in authorities),
+        ]
+        return {option: min(map(_expiry, found)) for option, found in files if found}
 
     def _options(self, authorities: list[ssl.Certificate]) -> Any:
         return ssl.CertificateOptions(
@@ -169,6 +179,16 @@ class Credentials:
 
     def _error(self, option: str, reason: str) -> ConfigError:
         return ConfigError(self._file, "tls", option, reason)
+
+
+def _expiry(certificate: Any) -> datetime:
+    """When a certificate (of pyOpenSSL) expires."""
+    opened = certificate.to_cryptography()
+    if hasattr(opened, "not_valid_after_utc"):
+        expiry: datetime = opened.not_valid_after_utc
+        return expiry
+    naive: datetime = opened.not_valid_after
+    return naive.replace(tzinfo=UTC)
 
 
 def names_in(certificate: Any) -> set[str]:

@@ -57,6 +57,7 @@ class Relay:
     """
 
     log = Logger()
+    channels = tuple(name for name in CHANNEL_TYPES if name in CHANNELS)
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class Relay:
 
     def sessions_by_stage(self) -> dict[str, int]:
         """How many clients are on their way from one server to another, or are not, by the stage's name."""
-        counts = {stage: 0 for stage in Stage if stage is not Stage.LOST}
+        counts: dict[Stage, int] = {stage: 0 for stage in Stage if stage is not Stage.LOST}
         for session in self.sessions.values():
             counts[session.stage] += 1
         return {stage.value: count for stage, count in counts.items()}

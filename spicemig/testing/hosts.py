@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from spicemig.channels.keys import KeyPool, TicketKey
+from spicemig.channels.limits import LinkCounter, LinkLimits
 from spicemig.channels.protocol import LinkFactory
 from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import Address
@@ -93,7 +94,9 @@ class Host:
         self.migrations = Migrations(
             self.sessions, self.epochs, self._facts, handovers, clock, network.endpoint, SECRET
         )
-        network.listen(name, PORT, LinkFactory(self.sessions, keys=OneKey(), clock=clock))
+        self.links = LinkCounter(LinkLimits())
+        clients = LinkFactory(self.sessions, keys=OneKey(), counter=self.links, clock=clock)
+        network.listen(name, PORT, clients)
         door = LinkFactory(_Door(self.migrations), secure=True, keys=OneKey(), clock=clock)
         network.listen(name, MIGRATION_PORT, door)
 

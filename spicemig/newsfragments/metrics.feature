@@ -1,0 +1,1 @@
+`GET /metrics` tells Prometheus of sessions, channels, bytes and images by codec, queues, caches, handovers, pauses and certificates of every daemon; `[web] listen` and `token_file` offer it, with the whole control API, to other hosts over HTTPS.
