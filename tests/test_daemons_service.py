@@ -365,9 +365,8 @@ class WebTests(DaemonCase):
             self.reactor = MemoryReactorClock()
             error = self.assertRaises(StartError, self.daemon, self.text)
             self.assertIn("[web] token_file", str(error))
-            self.assertNotIn(
-                token or "nothing at all", str(error).replace(" has nothing", "").replace(" ", "")
-            )
+            if token.strip():
+                self.assertNotIn(token, str(error))
 
     def test_reload(self) -> None:
         """SIGHUP reads the token again; a wrong one changes nothing."""

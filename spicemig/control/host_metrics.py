@@ -10,7 +10,7 @@ from typing import Any
 from spicemig.channels.core import LeavingStage
 from spicemig.codecs import video
 from spicemig.control.metrics import Metrics, Row
-from spicemig.control.waits import CAUSES, has_work
+from spicemig.control.server_waits import CAUSES, has_work
 from spicemig.migration.stages import ENDS, SOURCE, TARGET
 from spicemig.session.stage import Stage
 from spicemig.wire.enums import ImageType

@@ -8,8 +8,13 @@ import os
 import re
 import signal
 import ssl
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
@@ -20,13 +25,14 @@ from spicemig.wire.messages.main import AgentData, ClientAgentData
 from tests.peers.certificates import Authority
 from tests.peers.harness import MIGRATION_SECRET, Daemon, PeersTestCase, Relay, eventually, spicemig
 
+TOKEN, NEW_TOKEN = "token.of-the/monitor==", "another+token"
 TICKET, WRONG, NEW = "ticket-of-clients", "barley-not-sesame", "set-while-it-ran"
 AT_SERVER, NOT_AT_SERVER = "ticket-of-the-server", "another-of-the-server"
 CLIPBOARD = b"copied-in-the-clipboard"
 
 
-class LogTests(PeersTestCase):
-    """What is secret is in no log, in text or JSON, whatever happens."""
+class LogCase(PeersTestCase):
+    """Daemons with secrets, and what they log."""
 
     def ticketed(self, log_format: str) -> dict[str, dict[str, Any]]:
         """Settings with a ticket."""
@@ -38,6 +44,41 @@ class LogTests(PeersTestCase):
         """A viewer with a ticket that is not right."""
         viewer = ensureDeferred(self.viewer(daemon.address(), password.encode()))
         await self.assertFailure(viewer, ProtocolError)
+
+    def logged(self, daemon: Daemon, text: str) -> bool:
+        """Whether a line of the log has this."""
+        return any(text in line for line in daemon.lines)
+
+    async def silent_typing(self, viewer: Any, daemon: Daemon) -> None:
+        """Typing writes nothing at all to the log."""
+        before, lines = len(await daemon.inputs()), self.own_lines(daemon)
+        viewer.do(viewer.inputs.position, 5, 5)
+        viewer.type_keys(*range(2, 50))
+
+        async def typed() -> bool:
+            return len(await daemon.inputs()) >= before + 96
+
+        await eventually(typed, what="the guest saw the keys")
+        self.assertEqual(self.own_lines(daemon), lines)
+
+    @staticmethod
+    def own_lines(daemon: Daemon) -> list[str]:
+        """The log, but for what the control socket was asked."""
+        return [line for line in daemon.lines if "/v1/" not in line]
+
+    async def scrape(self, daemon: Daemon, token: str) -> str:
+        """The metrics over TLS, or the status if they are refused."""
+        return await deferToThread(scrape, daemon.port("web"), token, self.authority.ca)
+
+    async def reload(self, daemon: Daemon, file: Path, content: str, said: str) -> None:
+        """Have a daemon read its files again, this one with something else, and wait for what it says."""
+        file.write_text(f"{content}\n")
+        daemon.kill(signal.SIGHUP)
+        await eventually(lambda: self.logged(daemon, said), what=said)
+
+
+class LogTests(LogCase):
+    """What is secret is in no log, in text or JSON, whatever happens."""
 
     async def test_secrets(self) -> None:
         """Tickets, right and wrong, keys that are typed and what is copied never come to a log."""
@@ -66,29 +107,99 @@ class LogTests(PeersTestCase):
         self.assertTrue({"time", "level", "namespace", "message"} <= set.intersection(*map(set, events)))
         self.assertTrue([event for event in events if event.get("reason") == "wrong or expired ticket"])
 
-    def logged(self, daemon: Daemon, text: str) -> bool:
-        """Whether a line of the log has this."""
-        return any(text in line for line in daemon.lines)
+    async def test_relay_and_web(self) -> None:
+        """At a relay, tickets of both sides and the token of the API never come to its log, nor a host's."""
+        files = {name: self.short_directory / name for name in ("ticket", "servers", "token")}
+        for file, secret in zip(files.values(), (NEW, TICKET, TOKEN), strict=True):
+            file.write_text(f"{secret}\n")
+        web = {"listen": "tcp:0:interface=127.0.0.1", "token_file": files["token"]}
+        auth = {"mode": "ticket", "ticket_file": files["servers"]}
+        source = await self.daemon("source", options={"auth": auth, "web": web})
+        options = {
+            "server": {"log_format": "json"},
+            "auth": {"mode": "ticket", "ticket_file": files["ticket"]},
+            "relay": {"ticket_file": files["servers"]},
+            "web": web,
+        }
+        relay = await self.relay(f"spice://127.0.0.1:{source.port('plain')}", options=options)
+        await self.refused(relay, WRONG)
+        viewer = await self.viewer(relay.address(), NEW.encode())
+        await self.silent_typing(viewer, source)
+        for daemon in (source, relay):
+            self.assertIn("spicemig_build_info", await self.scrape(daemon, TOKEN))
+            self.assertEqual(await self.scrape(daemon, WRONG), "401")
+            await self.reload(daemon, files["token"], "no token, as it has blanks", "not reloaded")
+            self.assertIn("spicemig_build_info", await self.scrape(daemon, TOKEN))
+            await self.reload(daemon, files["token"], NEW_TOKEN, "read again")
+            self.assertEqual(await self.scrape(daemon, TOKEN), "401")
+            self.assertIn("spicemig_build_info", await self.scrape(daemon, NEW_TOKEN))
+            self.assertTrue(self.logged(daemon, "has not shown the token"))
+            text = "\n".join(daemon.lines)
+            for secret in (TICKET, WRONG, NEW, TOKEN, NEW_TOKEN, "as it has blanks"):
+                self.assertNotIn(secret, text)
+            files["token"].write_text(f"{TOKEN}\n")
 
-    async def silent_typing(self, viewer: Any, daemon: Daemon) -> None:
-        """Typing writes nothing at all to the log."""
-        before, lines = len(await daemon.inputs()), self.own_lines(daemon)
-        viewer.do(viewer.inputs.position, 5, 5)
-        viewer.type_keys(*range(2, 50))
 
-        async def typed() -> bool:
-            return len(await daemon.inputs()) >= before + 96
-
-        await eventually(typed, what="the guest saw the keys")
-        self.assertEqual(self.own_lines(daemon), lines)
-
-    @staticmethod
-    def own_lines(daemon: Daemon) -> list[str]:
-        """The log, but for what the control socket was asked."""
-        return [line for line in daemon.lines if "/v1/" not in line]
+def scrape(port: int, token: str, ca: Path) -> str:
+    """What a monitoring host gets, or the status of the refusal."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/metrics", headers=headers)
+    try:
+        context = ssl.create_default_context(cafile=str(ca))
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return str(error.code)
 
 
-class RelayLogTests(LogTests):
+class MetricsTests(PeersTestCase):
+    """Real daemons that are watched while a guest and its viewer move."""
+
+    async def test_handover(self) -> None:
+        """A monitoring host sees spice-gtk at the source, then at the target, and how the handover went."""
+        token = self.short_directory / "token"
+        token.write_text(f"{TOKEN}\n")
+        web = {"listen": "tcp:0:interface=127.0.0.1", "token_file": token}
+        source, target = await self.hosts(web=web)
+        gtk = await self.gtk()
+        await gtk.attach(port=source.port("plain"))
+        here, there = await self.look(source), await self.look(target)
+        self.assertEqual((here["sessions", "present"], there["sessions", "present"]), (1, 0))
+        self.assertEqual((here["owner",], there["owner",], here["stage", "serving"]), (1, 0, 1))
+        self.assertGreater(here["sent_bytes_total", "display"], 0)
+        self.assertGreater(here["certificate_expiry_timestamp_seconds", "certificate"], time.time())
+        report = await source.migrate(target)
+        self.assertEqual(report["outcome"], "completed", report)
+        before, (here, there) = here, (await self.look(source), await self.look(target))
+        self.assertEqual((here["sessions", "present"], there["sessions", "present"]), (0, 1))
+        self.assertEqual((here["owner",], there["owner",], there["epoch",]), (0, 1, 2))
+        self.assertEqual(here["handovers_total", "completed", "source", "done"], 1)
+        self.assertEqual(there["handovers_total", "completed", "target", "done"], 1)
+        self.assertEqual(there["handover_clients_total", "seamless", "completed", "target"], 1)
+        self.assertAlmostEqual(here["handover_pause_seconds_sum",], report["pause_ms"] / 1000)
+        for key, value in before.items():
+            if key[0].endswith("_total"):
+                self.assertGreaterEqual(here[key], value, key)
+        for wrong in ("", WRONG):
+            refused = await deferToThread(scrape, source.port("web"), wrong, self.authority.ca)
+            self.assertEqual(refused, "401")
+
+    async def look(self, daemon: Daemon) -> dict[Any, float]:
+        """All samples of spicemig's own metrics, by name without prefix and the values of labels."""
+        text = await deferToThread(scrape, daemon.port("web"), TOKEN, self.authority.ca)
+        return {
+            (
+                sample.name.removeprefix("spicemig_"),
+                *dict(sorted(sample.labels.items())).values(),
+            ): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name.startswith("spicemig_")
+        }
+
+
+class RelayLogTests(LogCase):
     """The same of a relay."""
 
     async def test_secrets(self) -> None:
