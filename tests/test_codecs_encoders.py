@@ -133,6 +133,15 @@ class EncodingTests(SynchronousTestCase):
         self.calls = []
         self.patch(encoders, "encode", lambda pixels, names, natural: self.calls.append(names))
 
+    def test_time(self):
+        """How long it took is told to the first who asks, so that clients who share it count it once."""
+        encoding = Encoding(flat(), ("lz",))
+        self.assertEqual(encoding.take_nanoseconds(), 0)
+        encoding.make()
+        encoding.make()
+        self.assertGreater(encoding.take_nanoseconds(), 0)
+        self.assertEqual(encoding.take_nanoseconds(), 0)
+
     def test_shared(self):
         """Whoever asks for the same encoders gets the same encoding; others get their own."""
         image = DeviceImage(2, 2, stride=8, data=bytes(16))

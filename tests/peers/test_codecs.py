@@ -73,7 +73,7 @@ class CodecTests(PeersTestCase):
                     if not await studio.equal():
                         told = first_difference(studio.ours(), await studio.theirs(self.directory))
                         self.fail(f"{BitmapFormat(format).name} {width}x{height}: {told}")
-        sent = studio.core.images.sent
+        sent = studio.core.tally.images
         encoded = sent[encoders.ENCODERS[name].image_type]
         self.assertGreater(encoded, drawn / 2)
         self.assertGreaterEqual(encoded + sent[ImageType.BITMAP], drawn)

@@ -119,7 +119,7 @@ class LossyTests(PeersTestCase):
                 await studio.drawn()
                 self.assertFalse(await studio.equal())  # or nothing of this would be seen
         await studio.drawn()
-        sent = studio.core.images.sent
+        sent = studio.core.tally.images
         self.assertGreaterEqual(sent[ImageType.JPEG], 3)
         self.assertGreaterEqual(sent[ImageType.JPEG_ALPHA], 2)
         await self.settled(studio)
@@ -139,7 +139,7 @@ class LossyTests(PeersTestCase):
             studio.draw(show(photograph(round, 200, 200), 10 * round, 5 * round))
             studio.draw(*(commands.command(40 * round + number) for number in range(40)))
             await self.settled(studio)
-        self.assertGreaterEqual(studio.core.images.sent[ImageType.JPEG], 2)
+        self.assertGreaterEqual(studio.core.tally.images[ImageType.JPEG], 2)
 
     async def test_same_as_ours(self) -> None:
         """JPEG and JPEG_ALPHA look at spice-gtk as our decoder says, whichever row is stored first."""
@@ -166,4 +166,4 @@ class LossyTests(PeersTestCase):
         ours = expected.render(0).image().convert("RGB")
         worst = max(high for _low, high in ImageChops.difference(ours, theirs).getextrema())
         self.assertLessEqual(worst, LIKE)
-        self.assertEqual(studio.core.images.sent[ImageType.JPEG_ALPHA], 2)
+        self.assertEqual(studio.core.tally.images[ImageType.JPEG_ALPHA], 2)
