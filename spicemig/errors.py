@@ -95,3 +95,21 @@ class MigrationError(SpicemigError):
 
 class GuestError(SpicemigError):
     """A guest cannot do what it was asked, or its state is not one it knows."""
+
+
+class EtcdError(SpicemigError):
+    """
+    etcd cannot be reached, or does not do what it is asked.
+
+    ``code`` is gRPC's, as etcd gives it; :attr:`UNAVAILABLE` stands for everything that is between.
+    """
+
+    UNAVAILABLE = 14
+
+    def __init__(self, reason: str, code: int = UNAVAILABLE) -> None:
+        super().__init__(reason, code)
+        self.reason = reason
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.reason

@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from spicemig.channels.limits import AUTHENTICATION_SECONDS
 from spicemig.client.hosts import Address
+from spicemig.client.urls import read_server
 from spicemig.control.certificates import Authority
 from spicemig.control.interfaces import IRelayHost
 from spicemig.control.metrics import MetricsResource
@@ -23,7 +24,7 @@ from spicemig.daemons.base import StartError
 from spicemig.daemons.config import SECTIONS
 from spicemig.daemons.relay import RelayDaemon
 from spicemig.daemons.relay_config import SECTIONS as RELAY_SECTIONS
-from spicemig.daemons.relay_config import RelayDaemonSettings, RouteLine, read_routes, read_server
+from spicemig.daemons.relay_config import RelayDaemonSettings, RouteLine, RouteTable, read_routes
 from spicemig.errors import ConfigError
 from spicemig.relay.relay import RelaySettings
 from spicemig.relay.routes import Route, Routes
@@ -77,7 +78,7 @@ class TableTests(SynchronousTestCase):
             read_routes(
                 "\n* spice://a:5900 spice://b:5900\nDesk.Example spice://a:5900\n/R/s spice://b:5900"
             ),
-            (RouteLine("*", (A, B)), RouteLine("desk.example", (A,)), RouteLine("/R/s", (B,))),
+            RouteTable((RouteLine("*", (A, B)), RouteLine("desk.example", (A,)), RouteLine("/R/s", (B,)))),
         )
 
     def test_mistakes(self) -> None:

@@ -24,9 +24,10 @@ ARROWS = {
     "session": ("channels", "devices"),
     "migration": ("session",),
     "control": ("migration",),  # the API; the commands have lines of their own
-    "daemons": ("control", "control.relay_inspection", "guests"),
+    "daemons": ("control", "control.relay_inspection", "guests", "etcd"),
     "channels.link_client": ("wire",),
     "client": ("channels.link_client", "codecs"),
+    "etcd": ("client",),
     "control.demo": ("daemons", "client"),
     "relay": ("channels", "client"),
     "control.relay_waits": ("control", "relay"),
@@ -39,7 +40,12 @@ ARROWS = {
 
 # Bytes in, bytes out: these know no reactor. A handover may wait for the guest, and tell errors apart.
 RELAY_CORES = ("relay.scan", "relay.channel", "relay.main", "relay.handover", "relay.routes")
-NO_REACTOR = ("errors", "wire", "state", "codecs", "devices", "channels", "migration", *RELAY_CORES)
+ETCD_CORES = ("etcd.calls", "etcd.announcements", "etcd.following")
+NO_REACTOR = (
+    *("errors", "wire", "state", "codecs", "devices", "channels", "migration"),
+    *RELAY_CORES,
+    *ETCD_CORES,
+)
 WITH_REACTOR = ("channels.protocol", "migration.protocol")
 MAY_WAIT = ("migration",)
 

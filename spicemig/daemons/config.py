@@ -18,6 +18,7 @@ from uuid import UUID
 
 from spicemig.codecs.video import NAMES
 from spicemig.daemons import options as kinds
+from spicemig.daemons.etcd_config import AnnouncingSettings, announcing_contradictions
 from spicemig.daemons.options import Option, option, options_of
 from spicemig.errors import ConfigError
 from spicemig.guests import registry
@@ -346,6 +347,7 @@ SECTIONS: dict[str, type] = {
     "guest": GuestSettings,
     "display": DisplaySettings,
     "migration": MigrationSettings,
+    "etcd": AnnouncingSettings,
     "manhole": ManholeSettings,
     "web": WebSettings,
 }
@@ -364,6 +366,7 @@ class Settings:
     guest: GuestSettings
     display: DisplaySettings
     migration: MigrationSettings
+    etcd: AnnouncingSettings
     manhole: ManholeSettings
     web: WebSettings
     guest_options: Mapping[str, Mapping[str, Any]]  # by kind, then by option
@@ -491,6 +494,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             "listen",
             "spice-target needs an endpoint here, for the host that hands over its guest",
         )
+    yield from announcing_contradictions(settings)
     yield from manhole_contradictions(settings.manhole)
     yield from web_contradictions(settings.web, tls)
     kind = settings.guest.kind

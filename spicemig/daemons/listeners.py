@@ -79,8 +79,12 @@ class Listeners:
 
     def tcp_port(self, kind: str) -> int:
         """The number of the first TCP port of a kind; 0 if it has none."""
-        numbers = (getattr(port.getHost(), "port", 0) for port in self.ports.get(kind, []))
-        return next((number for number in numbers if number), 0)
+        return next((address.port for address in self.tcp_addresses(kind)), 0)
+
+    def tcp_addresses(self, kind: str) -> list[Any]:
+        """Host and port of all TCP ports of a kind."""
+        addresses = (port.getHost() for port in self.ports.get(kind, []))
+        return [address for address in addresses if getattr(address, "port", 0)]
 
 
 def keep_path(port: Any) -> None:

@@ -21,8 +21,11 @@ from spicemig.control import relay_api
 from spicemig.control.interfaces import IRelayHost
 from spicemig.control.relay_inspection import RelayInspection
 from spicemig.daemons.base import DaemonService, read_secret
+from spicemig.daemons.etcd import follower
 from spicemig.daemons.program import DaemonOptions
 from spicemig.daemons.relay_config import RelayDaemonSettings
+from spicemig.etcd.announcements import Announcement
+from spicemig.etcd.follower import Follower
 from spicemig.relay.client import ClientFactory
 from spicemig.relay.door import DoorFactory
 from spicemig.relay.relay import Relay, RelaySettings
@@ -48,11 +51,13 @@ class RelayDaemon(DaemonService):
     """Brings clients to servers, and along with the guest from server to server."""
 
     relay: Relay
+    follower: Follower | None = None
 
     def _prepare(self) -> None:
         settings = self.settings
         self._make_directory("control", settings.server.control.parent)
         self._pool.start()
+        self._announced: dict[str, Announcement] = {}  # what etcd says, by name
         self.relay = Relay(
             Routes(self._routes()),
             self._network(),
@@ -62,6 +67,7 @@ class RelayDaemon(DaemonService):
             self._first_ticket(),
             LinkPolicy(secure_channels=settings.listen.secure_channels),
         )
+        self.follower = follower(self, self._take_announced)
         self._listen_for_clients(lambda secure: ClientFactory(self.relay, secure=secure))
         context = self.credentials.for_clients() if self.credentials.chain else None
         for description in settings.listen.websocket:
@@ -98,10 +104,27 @@ class RelayDaemon(DaemonService):
     def _routes(self) -> list[Route]:
         file = self.settings.relay.ticket_file
         password = b"" if file is None else read_secret(file, self.settings.file, "relay")
-        return [Route(line.key, line.servers, password) for line in self.settings.relay.routes]
+        follow = self.settings.relay.follow
+        announced = {
+            name: Route(name, guest.servers, password, follow, guest.epoch)
+            for name, guest in self._announced.items()
+        }
+        lines = self.settings.relay.routes.lines
+        table = {line.key: Route(line.key, line.servers, password, follow) for line in lines}
+        return list((announced | table).values())
+
+    def _take_announced(self, guests: dict[str, Announcement]) -> None:
+        self._announced = guests
+        self.relay.routes.replace(self._routes())
+
+    def _begin(self) -> None:
+        if self.follower is not None:
+            self.follower.contact.start()
 
     def _end(self) -> None:
         super()._end()
+        if self.follower is not None:
+            self.follower.contact.stop()
         if hasattr(self, "relay"):
             self.relay.close()
 
@@ -135,4 +158,5 @@ class RelayDaemon(DaemonService):
             "routes": {
                 route.key: [str(server) for server in route.candidates()] for route in self.relay.routes
             },
+            "etcd": None if self.follower is None else self.follower.status(),
         }

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from spicemig.client.hosts import Address
+from spicemig.client.urls import read_server
 from spicemig.daemons import options as kinds
 from spicemig.daemons.config import (
     AuthSettings,
@@ -27,12 +27,14 @@ from spicemig.daemons.config import (
     read_channel,
     web_contradictions,
 )
+from spicemig.daemons.etcd_config import EtcdSettings, etcd_contradictions
 from spicemig.daemons.options import option
 from spicemig.relay import door
 from spicemig.relay.relay import CHANNELS
 from spicemig.relay.routes import ANYWHERE
 from spicemig.wire.declare import CHANNEL_TYPES
 
+ANNOUNCED = "etcd"  # on a line of its own in the table of routes
 RELAYED_CHANNELS = tuple(name for name in CHANNEL_TYPES if name in CHANNELS)
 
 
@@ -44,41 +46,33 @@ class RouteLine:
     servers: tuple[Address, ...]
 
 
-def read_server(value: str) -> Address:
-    """A server's address from ``spice://HOST:PORT``, ``spice+tls://HOST:PORT`` or ``spice+unix://PATH``."""
-    parts = urlsplit(value)
-    if parts.scheme == "spice+unix" and parts.path and not parts.netloc:
-        return Address(unix=unquote(parts.path))
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if parts.scheme not in ("spice", "spice+tls") or not host or not port:
-        raise ValueError(f"{value!r} is not spice://HOST:PORT, spice+tls://HOST:PORT or spice+unix:///PATH")
-    query = parse_qs(parts.query, keep_blank_values=True)
-    subject = query.pop("tlsSubject", [""])[-1]
-    if query or (subject and parts.scheme != "spice+tls"):
-        raise ValueError(f"{value!r}: only spice+tls takes something after ?, and that is tlsSubject=SUBJECT")
-    if parts.scheme == "spice":
-        return Address(host, port)
-    return Address(host, tls_port=port, subject=subject)
+@dataclasses.dataclass(frozen=True)
+class RouteTable:
+    """The table, and whether guests that are announced in etcd have routes besides."""
+
+    lines: tuple[RouteLine, ...]
+    announced: bool = False
 
 
-def read_routes(value: str) -> tuple[RouteLine, ...]:
-    """The table of routes: a line each, what clients come by and then servers."""
+def read_routes(value: str) -> RouteTable:
+    """The table of routes: a line each, what clients come by and then servers; and a line ``etcd``."""
     lines: dict[str, RouteLine] = {}
+    announced = False
     for line in filter(str.strip, value.splitlines()):
         key, *servers = line.split()
         if key in lines:
             raise ValueError(f"there are two routes for {key}")
+        if key == ANNOUNCED and not servers:
+            announced = True
+            continue
         if not servers:
             raise ValueError(f"the route for {key} leads nowhere")
         key = key if key.startswith("/") else key.lower()  # a path, or the name of a host
         lines[key] = RouteLine(key, tuple(read_server(server) for server in servers))
-    return tuple(lines.values())
+    return RouteTable(tuple(lines.values()), announced)
 
 
-routes = kinds.Kind("lines of KEY SERVER...", read_routes)
+routes = kinds.Kind(f"lines of KEY SERVER..., or {ANNOUNCED}", read_routes)
 channels = kinds.several("channel names", lambda name: read_channel(name, RELAYED_CHANNELS), frozenset)
 
 
@@ -119,15 +113,21 @@ class RelayListenSettings(Endpoints):
 class RelaySectionSettings:
     """Where clients are brought to."""
 
-    routes: tuple[RouteLine, ...] = option(
+    routes: RouteTable = option(
         routes,
         "* spice://127.0.0.1:5900",
         """A line for each guest: what its clients come by, then its servers, of which the first that
         serves the guest is taken. Clients come by a port of this host, by the path of a unix socket, by the
         host name that they ask for over TLS, or, for *, anyhow. A server is spice://HOST:PORT,
         spice+tls://HOST:PORT, which compares the host name with the server's certificate, or its subject
-        with ?tlsSubject=SUBJECT, or spice+unix:///PATH. Once a session has moved to another server, new
-        clients are brought there first.""",
+        with ?tlsSubject=SUBJECT, or spice+unix:///PATH. A line that says only etcd stands for the guests
+        that servers announce, see [etcd]; where the table has a line for one of them, that counts.""",
+    )
+    follow: bool = option(
+        kinds.yes_no,
+        "yes",
+        """Whether new clients are brought first to the server to which a session of the guest has moved last;
+        with no, always in the order of the servers.""",
     )
     ticket_file: Path | None = option(
         kinds.path,
@@ -156,6 +156,7 @@ SECTIONS: dict[str, type] = {
     "tls": TLSSettings,
     "auth": AuthSettings,
     "relay": RelaySectionSettings,
+    "etcd": EtcdSettings,
     "web": WebSettings,
     "manhole": ManholeSettings,
 }
@@ -172,6 +173,7 @@ class RelayDaemonSettings:
     tls: TLSSettings
     auth: AuthSettings
     relay: RelaySectionSettings
+    etcd: EtcdSettings
     web: WebSettings
     manhole: ManholeSettings
 
@@ -199,10 +201,15 @@ def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, s
     yield from client_contradictions(settings.listen, settings.tls, settings.auth)
     yield from manhole_contradictions(settings.manhole)
     yield from web_contradictions(settings.web, settings.tls)
-    if not relay.routes:
+    yield from etcd_contradictions(settings.etcd)
+    if not (relay.routes.lines or relay.routes.announced):
         yield "relay", "routes", f"must not be empty; a line that begins with {ANYWHERE} is for all clients"
+    if relay.routes.announced and not settings.etcd.endpoints:
+        yield "relay", "routes", f"{ANNOUNCED} needs endpoints in [etcd]"
+    if settings.etcd.endpoints and not relay.routes.announced:
+        yield "etcd", "endpoints", f"of no use: no line of routes in [relay] says {ANNOUNCED}"
     if relay.ticket_file and not relay.ticket_file.is_file():
         yield "relay", "ticket_file", f"there is no file {relay.ticket_file}"
-    secure = any(server.tls_port for line in relay.routes for server in line.servers)
+    secure = any(server.tls_port for line in relay.routes.lines for server in line.servers)
     if secure and not settings.tls.ca:
         yield "relay", "routes", "servers with TLS need ca in [tls], to know them by"

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import ensureDeferred, inlineCallbacks
 from zope.interface import implementer
 
 import spicemig
@@ -31,11 +31,13 @@ from spicemig.control.server_inspection import ServerInspection
 from spicemig.daemons.base import DaemonService, StartError, read_secret
 from spicemig.daemons.config import Settings
 from spicemig.daemons.doctor import checks
+from spicemig.daemons.etcd import announcer
 from spicemig.daemons.migrations import Handovers
 from spicemig.daemons.options import read_host_port
 from spicemig.daemons.tls import Credentials
 from spicemig.devices.qxl import QXLDevice
 from spicemig.errors import ConfigError, MigrationError
+from spicemig.etcd.announcer import Announcer
 from spicemig.guests import registry
 from spicemig.migration.epoch import EpochFile
 from spicemig.session.sessions import Sessions
@@ -59,6 +61,7 @@ class Daemon(DaemonService):
         self.epochs: EpochFile
         self.handovers: Handovers
         self.links: LinkCounter
+        self.announcer: Announcer | None = None
 
     # start and end
 
@@ -77,6 +80,7 @@ class Daemon(DaemonService):
             self._first_ticket(),
         )
         self.handovers = Handovers(self, self.credentials, self.migration_ticket())
+        self.announcer = announcer(self)
         self._add_listeners()
 
     def _kept_uuid(self) -> UUID:
@@ -140,6 +144,9 @@ class Daemon(DaemonService):
                 "`spicemig recover` says that no other host has it",
                 epoch=self.epochs.current.epoch,
             )
+        if self.announcer is not None:
+            self.epochs.written = self.announcer.changed
+            self.announcer.contact.start()
 
     @inlineCallbacks
     def _before_end(self) -> Any:
@@ -158,6 +165,8 @@ class Daemon(DaemonService):
         if self.owner and not self.settings.guest.kind:
             # the guest ends with us, and the next start will not make it anew
             self.epochs.write(replace(self.epochs.current, owner=False, stage="shut down"))
+        if self.announcer is not None:
+            yield ensureDeferred(self.announcer.stop())
 
     def _end(self) -> None:
         super()._end()
@@ -211,6 +220,7 @@ class Daemon(DaemonService):
             "listening": self.listeners.addresses(),
             "migration": running[-1] if running else None,
             "peer": None if peer is None else f"{peer[0]}:{peer[1]}",
+            "etcd": None if self.announcer is None else self.announcer.status(),
         }
 
     def migrate(

@@ -146,17 +146,12 @@ class Credentials:
         )
 
     def _certificates(self, option: str) -> list[ssl.Certificate]:
-        found = _CERTIFICATE.findall(self._read(option))
-        if not found:
-            raise self._error(option, f"there is no PEM certificate in {getattr(self.settings, option)}")
-        try:
-            return [ssl.Certificate.loadPEM(each) for each in found]
-        except (crypto.Error, ValueError) as error:
-            raise self._error(option, f"{getattr(self.settings, option)} is damaged: {error}") from error
+        return read_certificates(getattr(self.settings, option), lambda reason: self._error(option, reason))
 
     def _private_key(self) -> Any:
         try:
-            return crypto.load_privatekey(crypto.FILETYPE_PEM, self._read("key"), b"")
+            pem = _read(self.settings.key, lambda reason: self._error("key", reason))
+            return crypto.load_privatekey(crypto.FILETYPE_PEM, pem, b"")
         except (crypto.Error, ValueError, TypeError) as error:
             raise self._error("key", f"{self.settings.key} is no PEM key without a passphrase") from error
 
@@ -170,13 +165,6 @@ class Credentials:
             reason = f"{self.settings.key} is not the key of {self.settings.certificate}"
             raise self._error("key", reason) from error
 
-    def _read(self, option: str) -> bytes:
-        file: Path = getattr(self.settings, option)
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise self._error(option, f"{file}: {error.strerror}") from error
-
     def _error(self, option: str, reason: str) -> ConfigError:
         return ConfigError(self._file, "tls", option, reason)
 
@@ -189,6 +177,25 @@ def _expiry(certificate: Any) -> datetime:
         return expiry
     naive: datetime = opened.not_valid_after
     return naive.replace(tzinfo=UTC)
+
+
+def _read(file: Path | None, mistake: Callable[[str], ConfigError]) -> bytes:
+    assert file is not None
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise mistake(f"{file}: {error.strerror}") from error
+
+
+def read_certificates(file: Path, mistake: Callable[[str], ConfigError]) -> list[ssl.Certificate]:
+    """The certificates in a PEM file; raises what ``mistake`` makes of the reason why there are none."""
+    found = _CERTIFICATE.findall(_read(file, mistake))
+    if not found:
+        raise mistake(f"there is no PEM certificate in {file}")
+    try:
+        return [ssl.Certificate.loadPEM(each) for each in found]
+    except (crypto.Error, ValueError) as error:
+        raise mistake(f"{file} is damaged: {error}") from error
 
 
 def names_in(certificate: Any) -> set[str]:

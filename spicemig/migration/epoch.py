@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -66,6 +67,7 @@ class EpochFile:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = os.fspath(directory)
         self.path = os.path.join(self.directory, FILE_NAME)
+        self.written: Callable[[], None] = lambda: None  # told after every write
         self._sequence = 0
         self.current = self._load()
 
@@ -130,6 +132,7 @@ class EpochFile:
             os.close(descriptor)
         self._sequence = sequence
         self.current = epoch
+        self.written()
 
     def claim_first(self) -> Epoch:
         """Own the guest if no host ever did: a source that starts for the first time."""

@@ -35,6 +35,8 @@ class Route:
     key: str
     servers: tuple[Address, ...]
     password: bytes = field(default=b"", repr=False)
+    follow: bool = True  # bring new clients first to where the guest was last seen
+    epoch: int = 0  # of the announcement that it is from
     current: Address | None = None  # where the guest was last seen, if it has moved
     offers: dict[tuple[Address, str], Caps] = field(default_factory=dict, repr=False)
 
@@ -45,14 +47,22 @@ class Route:
 
     def moved(self, address: Address) -> None:
         """The guest is there now."""
-        self.current = address
+        if self.follow:
+            self.current = address
 
     def take_over(self, other: Route) -> None:
-        """Lead where another route leads; where the guest was last seen stays, unless it was taken out."""
-        if self.current in self.servers and self.current not in other.servers:
+        """
+        Lead where another route leads.
+
+        Where the guest was last seen stays, unless that server was taken out or the guest announced anew.
+        """
+        taken_out = self.current in self.servers and self.current not in other.servers
+        if taken_out or other.epoch != self.epoch or not other.follow:
             self.current = None
         self.servers = other.servers
         self.password = other.password
+        self.follow = other.follow
+        self.epoch = other.epoch
         known = self.candidates()
         self.offers = {place: caps for place, caps in self.offers.items() if place[0] in known}
 
