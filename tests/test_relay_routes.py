@@ -44,6 +44,23 @@ class ReplaceTests(SynchronousTestCase):
         self.routes.replace([Route("desk", (B,))])
         self.assertEqual(self.desk.candidates(), [B])
 
+    def test_announced_anew(self) -> None:
+        """A new announcement says better where the guest is than what was seen before it."""
+        self.routes.replace([Route("desk", (A,), epoch=1)])
+        self.desk.moved(B)
+        self.routes.replace([Route("desk", (A,), epoch=1)])
+        self.assertEqual(self.desk.candidates(), [B, A])
+        self.routes.replace([Route("desk", (C,), epoch=2)])
+        self.assertEqual(self.desk.candidates(), [C])
+
+    def test_follow_no(self) -> None:
+        """Where guests are not followed, the order is always that of the table."""
+        self.desk.moved(B)
+        self.routes.replace([Route("desk", (A, B), follow=False)])
+        self.assertEqual(self.desk.candidates(), [A, B])
+        self.desk.moved(B)
+        self.assertEqual(self.desk.candidates(), [A, B])
+
     def test_new_key(self) -> None:
         """A new route takes clients at once, in the order of the new table."""
         office = Route("office", (B,))

@@ -14,7 +14,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +194,21 @@ def status(arguments: argparse.Namespace) -> int:
         print(f"{kind:<10} {' '.join(addresses) or '-'}")
     for key, servers in said.get("routes", {}).items():
         print(f"route      {key} to {' '.join(servers)}")
+    for line in _etcd_lines(said.get("etcd")):
+        print(f"etcd       {line}")
     if said["migration"]:
         print(f"migration  {said['migration']}")
     return 0
+
+
+def _etcd_lines(said: dict[str, Any] | None) -> Iterator[str]:
+    if said is None:
+        return
+    yield f"at {said['endpoint']}" if said["connected"] else f"away: {said['error'] or 'not asked yet'}"
+    for name, reason in said.get("announced", {}).items():
+        yield f"not announced as {name}: {reason}" if reason else f"announced as {name}"
+    for name, reason in said.get("ignored", {}).items():
+        yield f"{name!r} is ignored: {reason}"
 
 
 def sessions(arguments: argparse.Namespace) -> int:

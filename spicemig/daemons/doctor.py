@@ -133,6 +133,20 @@ def _video(daemon: Any) -> Iterator[Check]:
             yield "", f"{name} is not sent{who}: {reason}", ""
 
 
+def _etcd(daemon: Any) -> Iterator[Check]:
+    if daemon.announcer is None:
+        return
+    said = daemon.announcer.status()
+    if not said["connected"]:
+        yield f"etcd is away: {said['error']}", "", "look at endpoints in [etcd]"
+        return
+    for name, reason in said["announced"].items():
+        if reason and daemon.owner:
+            yield f"not announced as {name}: {reason}", "", "set announce in [etcd] to another name"
+        else:
+            yield "", f"{name}: {reason or 'announced'}", ""
+
+
 CHECKS: dict[str, Callable[[Any], Iterator[Check]]] = {
     "ports": _ports,
     "certificate": _certificates,
@@ -140,4 +154,5 @@ CHECKS: dict[str, Callable[[Any], Iterator[Check]]] = {
     "guest": _guest,
     "client": _clients,
     "video": _video,
+    "etcd": _etcd,
 }
