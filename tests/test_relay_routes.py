@@ -50,8 +50,10 @@ class ReplaceTests(SynchronousTestCase):
         self.desk.moved(B)
         self.routes.replace([Route("desk", (A,), epoch=1)])
         self.assertEqual(self.desk.candidates(), [B, A])
-        self.routes.replace([Route("desk", (C,), epoch=2)])
-        self.assertEqual(self.desk.candidates(), [C])
+        for again in (Route("desk", (C,), epoch=2), Route("desk", (A,), epoch=2)):
+            self.desk.moved(B)
+            self.routes.replace([again])
+            self.assertEqual(self.desk.candidates(), list(again.servers))
 
     def test_follow_no(self) -> None:
         """Where guests are not followed, the order is always that of the table."""

@@ -18,7 +18,13 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.client import Agent, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    Agent,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -28,11 +34,12 @@ from spicemig.etcd import calls
 from spicemig.etcd.calls import Call, Lines
 
 ASK_SECONDS = 3.0  # for one endpoint to answer
+BROKEN = (RequestTransmissionFailed, ResponseNeverReceived, ResponseFailed)  # and the reasons
 NETWORK_ERRORS = (
+    *BROKEN,
     error.ConnectError,
     error.ConnectionClosed,
     defer.TimeoutError,
-    ResponseFailed,
     SSL.Error,
     OSError,
     ValueError,  # a name that no host can have
@@ -252,16 +259,16 @@ def _timed_out(result: Any, seconds: float) -> Any:
 
 def _raise_if_cancelled(broken: BaseException) -> None:
     """A request that is cancelled on purpose calls that an answer that never came."""
-    if isinstance(broken, ResponseFailed) and any(
-        each.check(defer.CancelledError) for each in broken.reasons
-    ):
+    if isinstance(broken, BROKEN) and any(each.check(defer.CancelledError) for each in broken.reasons):
         raise defer.CancelledError from broken
 
 
 def _reason(broken: BaseException) -> str:
     """In a few words."""
-    if isinstance(broken, ResponseFailed) and broken.reasons:
+    if isinstance(broken, BROKEN) and broken.reasons:
         return _reason(broken.reasons[0].value)
+    if isinstance(broken, SSL.Error) and broken.args and broken.args[0]:
+        return "; ".join(str(each[-1]) for each in broken.args[0])
     if isinstance(broken, defer.TimeoutError):
         return "no answer"
     return str(broken) or type(broken).__name__

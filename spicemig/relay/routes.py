@@ -36,7 +36,7 @@ class Route:
     servers: tuple[Address, ...]
     password: bytes = field(default=b"", repr=False)
     follow: bool = True  # bring new clients first to where the guest was last seen
-    epoch: int = 0  # of the announcement that it is from
+    epoch: int = 0  # of the announcement that it is from; 0: it is from the table
     current: Address | None = None  # where the guest was last seen, if it has moved
     offers: dict[tuple[Address, str], Caps] = field(default_factory=dict, repr=False)
 
@@ -54,10 +54,11 @@ class Route:
         """
         Lead where another route leads.
 
-        Where the guest was last seen stays, unless that server was taken out or the guest announced anew.
+        Where the guest was last seen stays, unless that server was taken out or the guest announced otherwise.
         """
         taken_out = self.current in self.servers and self.current not in other.servers
-        if taken_out or other.epoch != self.epoch or not other.follow:
+        announced = other.epoch and (other.epoch, other.servers) != (self.epoch, self.servers)
+        if taken_out or announced or not other.follow:
             self.current = None
         self.servers = other.servers
         self.password = other.password
