@@ -15,9 +15,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-utils python3-twisted \
-	python3-openssl python3-service-identity python3-pil python3-lz4 python3-cryptography \
-	python3-hypothesis python3-bcrypt openssh-client python3-venv gcc python3-dev python3-wsproto python3-prometheus-client qemu-system-x86 chromium spice-html5 python3-av \
-	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav debootstrap lintian
+	python3-openssl python3-service-identity python3-pil python3-lz4 python3-cryptography python3-hypothesis \
+	python3-bcrypt python3-wsproto python3-prometheus-client python3-treq python3-av python3-venv gcc python3-dev \
+	openssh-client qemu-system-x86 chromium spice-html5 etcd-server debootstrap lintian \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 KERNELS := $(wildcard spicemig/_kernels/*.[ch])
 
 .PHONY: all demo check check-debian lint bench deb check-deb docs clean peers

@@ -239,6 +239,24 @@ class OtherTests(CommandCase):
         self.assertEqual(self.run_command("doctor", answers, (("report", REFUSED),)), 3)
         self.assertIn("no such secret", self.out)
 
+    def test_status_of_etcd(self) -> None:
+        """Whether etcd is there, what is announced, and what is not and why."""
+        said = {"name": "desk", "daemon": "source", "version": "1", "stage": "serving", "guest": None}
+        said |= {"owner": False, "clients": 0, "listening": {}, "migration": None}
+        etcd = {"connected": True, "endpoint": "http://etcd", "error": None}
+        for more, lines in (
+            (None, []),
+            ({**etcd, "connected": False, "error": "no answer"}, ["away: no answer"]),
+            (
+                {**etcd, "announced": {"desk": None, "*": "too late"}},
+                ["at http://etcd", "announced as desk", "not announced as *: too late"],
+            ),
+            ({**etcd, "ignored": {"Desk": "wrong"}}, ["at http://etcd", "'Desk' is ignored: wrong"]),
+        ):
+            self.assertEqual(self.run_command("status", {("GET", "/v1/status"): {**said, "etcd": more}}), 0)
+            told = [line for line in self.out.splitlines() if line.startswith("etcd")]
+            self.assertEqual(told, [f"etcd       {line}" for line in lines])
+
     def test_describe(self) -> None:
         """Messages can be looked up; a name that is none ends with 2."""
         self.assertEqual(self.run_command("describe inputs/MouseMotion", {}), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -17,6 +18,7 @@ from spicemig.client.hosts import Address
 from spicemig.daemons.base import StartError
 from spicemig.daemons.etcd import advertised, announcement
 from spicemig.daemons.etcd_config import read_endpoint, why_not
+from spicemig.daemons.relay_config import read_routes
 from spicemig.errors import ConfigError
 from spicemig.etcd.announcements import Announcement
 from tests import test_daemons_relay, test_daemons_service
@@ -219,6 +221,14 @@ class RelayTests(test_daemons_relay.DaemonCase):
         daemon = self.daemon(ETCD + "[relay]\nroutes =\n  desk spice://b:5900\n  etcd\n")
         daemon._take_announced({"desk": announced(A), "office": announced(A)})
         self.assertEqual(self.table(daemon), {"desk": (B,), "office": (A,)})
+
+    def test_line_removed(self) -> None:
+        """When the table that is read again has no line etcd any more, announced guests have no routes."""
+        daemon = self.daemon(ETCD + "[relay]\nroutes = etcd\n")
+        daemon._take_announced({"desk": announced(A)})
+        relay = replace(daemon.settings.relay, routes=read_routes("* spice://b:5900"))
+        daemon.settings = replace(daemon.settings, relay=relay)
+        self.assertEqual([route.key for route in daemon._routes()], ["*"])
 
     def test_not_followed(self) -> None:
         """With follow = no, sessions that move do not lead others."""

@@ -62,7 +62,7 @@ def refuse(request: Any, status: int, code: int, message: str) -> dict[str, Any]
 
 
 class GatewayCase(SynchronousTestCase):
-    """A gateway to some endpoints; those without a server refuse connections."""
+    """Makes gateways to some endpoints; those without a server refuse connections."""
 
     def gateway(self, user: str = "", **servers: Server) -> Gateway:
         if StubTreq is None:

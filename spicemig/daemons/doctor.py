@@ -138,7 +138,7 @@ def _etcd(daemon: Any) -> Iterator[Check]:
         return
     said = daemon.announcer.status()
     if not said["connected"]:
-        yield f"etcd is away: {said['error']}", "", "look at endpoints in [etcd]"
+        yield f"etcd is away: {said['error'] or 'not asked yet'}", "", "look at endpoints in [etcd]"
         return
     for name, reason in said["announced"].items():
         if reason and daemon.owner:

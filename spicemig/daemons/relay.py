@@ -105,13 +105,11 @@ class RelayDaemon(DaemonService):
         file = self.settings.relay.ticket_file
         password = b"" if file is None else read_secret(file, self.settings.file, "relay")
         follow = self.settings.relay.follow
-        announced = {
-            name: Route(name, guest.servers, password, follow, guest.epoch)
-            for name, guest in self._announced.items()
-        }
-        lines = self.settings.relay.routes.lines
-        table = {line.key: Route(line.key, line.servers, password, follow) for line in lines}
-        return list((announced | table).values())
+        wanted = self.settings.relay.routes
+        routes = {line.key: Route(line.key, line.servers, password, follow) for line in wanted.lines}
+        for name, guest in self._announced.items() if wanted.announced else ():
+            routes.setdefault(name, Route(name, guest.servers, password, follow, guest.epoch))
+        return list(routes.values())
 
     def _take_announced(self, guests: dict[str, Announcement]) -> None:
         self._announced = guests

@@ -1,0 +1,1 @@
+Guests in etcd: with `[etcd] endpoints` servers announce their guest under a lease, and relays with `routes = etcd` follow it, any number of them; `[relay] follow = no` keeps to the order of the servers.
