@@ -16,6 +16,7 @@ from twisted.web.server import NOT_DONE_YET
 from spicemig.client.hosts import Address
 from spicemig.etcd.announcements import Announcement
 from spicemig.etcd.announcer import LEAVE_SECONDS, NOT_OURS, Announcer
+from spicemig.etcd.gateway import ASK_SECONDS
 from tests.test_etcd_gateway import GatewayCase, Server
 
 OURS = Announcement((Address("a.example", 5900),), UUID(int=1), 1)
@@ -118,8 +119,9 @@ class AnnouncerTests(GatewayCase):
     def test_stop_away(self) -> None:
         """An etcd that is away holds up nothing."""
         self.announcer.contact.start()
-        self.stubs.clear()
+        self.answers = dict.fromkeys(self.answers, NOT_DONE_YET)
         self.clock.advance(3)
+        self.clock.advance(ASK_SECONDS)
         self.assertFalse(self.announcer.status()["connected"])
         self.successResultOf(ensureDeferred(self.announcer.stop()))
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -121,9 +121,10 @@ class AskTests(GatewayCase):
         self.assertEqual(silent.open, [])
 
     def test_nobody(self) -> None:
-        """Where no endpoint answers, the error says which and why."""
+        """Where no endpoint answers, the error says of each why."""
         error = self.failureResultOf(self.asked(self.gateway()), EtcdError).value
-        self.assertIn("http://b.example:2379: Connection was refused", str(error))
+        for endpoint in (A, B):
+            self.assertIn(f"{endpoint}: Connection was refused", str(error))
 
     def test_refused(self) -> None:
         """What etcd refuses, it refuses everywhere."""
@@ -287,10 +288,12 @@ class ListenTests(GatewayCase):
         self.successResultOf(listening)
 
     def test_cancelled(self) -> None:
-        """Who listens no more closes the connection."""
-        listening = self.listening()
-        self.say(b"one\n")
-        listening.cancel()
-        self.failureResultOf(listening, CancelledError)
-        self.flush()
-        self.assertEqual((self.server.open, self.clock.getDelayedCalls()), ([], []))
+        """Who listens no more closes the connection, before the answer begins and after."""
+        for said in (b"", b"one\n"):
+            listening = self.listening()
+            if said:
+                self.say(said)
+            listening.cancel()
+            self.failureResultOf(listening, CancelledError)
+            self.flush()
+            self.assertEqual((self.server.open, self.clock.getDelayedCalls()), ([], []))

@@ -148,19 +148,19 @@ class Gateway:
 
     async def _anywhere(self, call: Call) -> dict[str, Any]:
         """Ask one endpoint after the other."""
-        failed = EtcdError("there is no endpoint")
+        reasons = []
         for _ in self.endpoints:
             try:
                 return await self._within(ASK_SECONDS, self._ask(call))
             except EtcdError as refused:
                 if refused.code != EtcdError.UNAVAILABLE:
                     raise
-                failed = EtcdError(f"{self.endpoint}: {refused}")
+                reasons.append(f"{self.endpoint}: {refused}")
             except NETWORK_ERRORS as broken:
                 _raise_if_cancelled(broken)
-                failed = EtcdError(f"{self.endpoint}: {_reason(broken)}")
+                reasons.append(f"{self.endpoint}: {_reason(broken)}")
             self._current = (self._current + 1) % len(self.endpoints)
-        raise failed
+        raise EtcdError("; ".join(reasons))
 
     async def _ask(self, call: Call) -> dict[str, Any]:
         return calls.parse(await _whole(await self._post(call)))
