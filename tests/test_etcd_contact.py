@@ -55,6 +55,7 @@ class ContactTests(SynchronousTestCase):
         self.contact.start()
         self.contact.wake()
         self.assertEqual(len(self.turns), 3)
+        self.does = lambda: 10.0
         waiting.callback(10.0)
         self.clock.advance(0)
         self.assertEqual(len(self.turns), 4)
