@@ -20,7 +20,7 @@ from spicemig.etcd.follower import Follower
 from spicemig.etcd.following import Following
 from tests.peers.etcd import PREFIX, Etcd, options
 from tests.peers.harness import Daemon, Relay, eventually, why_no
-from tests.peers.test_relay import RelayCase, plain, tls
+from tests.peers.test_relay import RelayCase, tls
 
 LEASE_SECONDS = 2  # the shortest that etcd grants
 SERVER, OTHER = Address("a.example", 5900), Address("b.example", 5900)
@@ -307,43 +307,47 @@ class WatchTests(EtcdCase):
     """How a relay follows."""
 
     async def test_compacted(self):
-        """Etcd forgets what a watch has not heard yet: everything is read again."""
+        """Etcd forgets what a watch has not heard yet: the watch is over, and everything is read again."""
         etcd = await self.etcd()
         ask = etcd.gateway.ask
-        seen: list[dict[str, Announcement]] = []
         following = Following(PREFIX)
-        follower = Follower(etcd.gateway, following, reactor, seen.append)
         for epoch in range(1, 6):
-            key = key_of(PREFIX, "desk")
-            revision = calls.entries(await ask(calls.read(key)))
-            value = announced(epoch=epoch).pack()
-            lease = calls.granted(await ask(calls.grant(60)))
-            put = calls.put_if_unchanged(key, value, lease, revision[0].mod_revision if revision else 0)
-            self.assertTrue(calls.succeeded(await ask(put)))
+            await self.put(etcd, "desk", announced(epoch=epoch).pack())
             if epoch == 1:
                 following.read(await ask(following.reading()))
         await ask(calls.Call("/v3/kv/compaction", {"revision": "5"}))
-        over = [True]
-        await etcd.gateway.listen(
-            following.watching(), lambda line: over.append(following.hear(line)) or over[-1], 5
-        )
-        self.assertFalse(over[-1])
+        goes_on: list[bool] = []
+
+        def hear(line: bytes) -> bool:
+            goes_on.append(following.hear(line))
+            return goes_on[-1]
+
+        await etcd.gateway.listen(following.watching(), hear, 5)
+        self.assertEqual(goes_on[-1:], [False])
+        seen: list[dict[str, Announcement]] = []
+        follower = Follower(etcd.gateway, following, reactor, seen.append)
         self.addCleanup(follower.contact.stop)
         follower.contact.start()
         await eventually(lambda: seen and seen[-1]["desk"].epoch == 5, what="the newest is known")
+
+    async def put(self, etcd: Etcd, name: str, value: bytes) -> None:
+        """Put a key, whatever it was before."""
+        key = key_of(PREFIX, name)
+        found = calls.entries(await etcd.gateway.ask(calls.read(key)))
+        lease = calls.granted(await etcd.gateway.ask(calls.grant(60)))
+        revision = found[0].mod_revision if found else 0
+        put = calls.put_if_unchanged(key, value, lease, revision)
+        self.assertTrue(calls.succeeded(await etcd.gateway.ask(put)))
 
     async def test_wrong_value(self):
         """What is no announcement is logged once, and harms nobody else."""
         etcd = await self.etcd()
         source, relay = await self.server(etcd, "source"), await self.follower(etcd)
         await self.leads_to(relay, source)
-        ask = etcd.gateway.ask
-        lease = calls.granted(await ask(calls.grant(60)))
         for name in ("desk", "office"):
-            await ask(calls.put_if_unchanged(key_of(PREFIX, name), b"hello", lease, 0))
+            await self.put(etcd, name, b"hello")
         ignored = {"desk": "it is no JSON", "office": "it is no JSON"}
         await self.etcd_status(relay, ignored=ignored, guests=1)
         self.assertEqual(self.said(relay, "ignored: what etcd says of 'desk'"), 1)
         await self.leads_to(relay, source)
         self.assertNotIn("office", await self.routes(relay))
-        self.assertEqual(plain(source)[:8], "spice://")
