@@ -54,7 +54,7 @@ class Route:
         """
         Lead where another route leads.
 
-        Where the guest was last seen stays, unless that server was taken out or the guest announced otherwise.
+        Where the guest was last seen stays, unless that was taken out or is announced otherwise.
         """
         taken_out = self.current in self.servers and self.current not in other.servers
         announced = other.epoch and (other.epoch, other.servers) != (self.epoch, self.servers)
