@@ -16,6 +16,7 @@ from spicemig.relay.client import ClientFactory
 from spicemig.relay.handover import Stage
 from spicemig.relay.relay import Relay, RelaySettings
 from spicemig.relay.routes import Route, Routes
+from spicemig.session.settings import SessionSettings
 from spicemig.testing.guests import copy, fill, picture
 from spicemig.testing.hosts import PORT, OneKey, TwoHosts
 from spicemig.testing.network import MemoryTransport
@@ -31,10 +32,17 @@ class RelayCase(SynchronousTestCase):
         self.set_up()
 
     def set_up(
-        self, *, both: bool = True, ticket: bytes | None = None, latency_seconds: float = 0.0, **settings: Any
+        self,
+        *,
+        both: bool = True,
+        ticket: bytes | None = None,
+        latency_seconds: float = 0.0,
+        compression: str = "lz4",
+        **settings: Any,
     ) -> None:
         """A relay with a route to the source, or to both hosts."""
-        self.hosts = hosts = TwoHosts(self.mktemp(), latency_seconds=latency_seconds)
+        of_hosts = SessionSettings(image_compression=compression)
+        self.hosts = hosts = TwoHosts(self.mktemp(), latency_seconds=latency_seconds, settings=of_hosts)
         servers = (hosts.source.address, hosts.target.address) if both else (hosts.source.address,)
         self.route = Route("*", servers)
         self.relay = Relay(
@@ -356,6 +364,14 @@ class RenewedTests(RelayCase):
 
     def test_semi_seamless(self) -> None:
         """Servers that carry no state: there and back."""
+        viewers = self.viewers()
+        for times in (1, 2):
+            self.hosts.moved(self.owner(), mode="semi-seamless")
+            self.renewed(viewers, times)
+
+    def test_glz(self) -> None:
+        """A new server refers to no images: those in the client's window are of the server before."""
+        self.set_up(compression="glz")
         viewers = self.viewers()
         for times in (1, 2):
             self.hosts.moved(self.owner(), mode="semi-seamless")

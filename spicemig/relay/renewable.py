@@ -12,12 +12,12 @@ for what a client makes of each message; spice-server 0.15.1, dcc.cpp.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, ClassVar
 
 from spicemig.relay.channel import ChannelRelay
 from spicemig.relay.scan import Taken
 from spicemig.wire.capabilities import DisplayCap
-from spicemig.wire.enums import ImageCompression
 from spicemig.wire.messages import cursor, display, inputs, playback, record
 
 PRIMARY = 0
@@ -29,8 +29,9 @@ class DisplayRelay(ChannelRelay):
     A display channel: the surfaces that the client has, and what it told of itself.
 
     A renewed channel keeps its primary surface if the new server's is as large, so that
-    the user goes on to see it until it is drawn anew. GLZ is not used any more then: the
-    client's window has images of the server before, by the same numbers.
+    the user goes on to see it until it is drawn anew. GLZ is not used any more then, since
+    the client's window has images of the server before, by the same numbers: the server is
+    told of a window in which no image has room.
     """
 
     renewable = True
@@ -94,19 +95,15 @@ class DisplayRelay(ChannelRelay):
         self.say(display.InvalAllPalettes())
         if self._first is None:
             return  # the client will say it
-        self.tell_server(self._first)
-        if DisplayCap.PREF_COMPRESSION in caps:
-            number = display.PreferredCompression.number
-            preferred = self._preferences.get(number)
-            if preferred is None or preferred.image_compression in _WITH_GLZ:
-                preferred = display.PreferredCompression(ImageCompression.AUTO_LZ)
-            self.tell_server(preferred)
-        codecs = self._preferences.get(display.PreferredVideoCodecType.number)
-        if codecs is not None and DisplayCap.PREF_VIDEO_CODEC_TYPE in caps:
-            self.tell_server(codecs)
-
-
-_WITH_GLZ = (ImageCompression.GLZ, ImageCompression.AUTO_GLZ)
+        first = copy(self._first)
+        first.glz_dictionary_window_size = 0
+        self.tell_server(first)
+        for number, cap in (
+            (display.PreferredCompression.number, DisplayCap.PREF_COMPRESSION),
+            (display.PreferredVideoCodecType.number, DisplayCap.PREF_VIDEO_CODEC_TYPE),
+        ):
+            if number in self._preferences and cap in caps:
+                self.tell_server(self._preferences[number])
 
 
 class InputsRelay(ChannelRelay):
