@@ -157,7 +157,7 @@ class DisplayTests(RenewalCase):
         self.assertEqual(self.told()[0], [display.SurfaceDestroy(0), larger])
 
     def test_server(self) -> None:
-        """The server is told what the client said first, but of no window with images of the server before."""
+        """The server is told what the client said first, but of no window for GLZ."""
         self.client(FIRST)
         self.assertEqual(self.renew(ALL)[1], [AGAIN])
 
