@@ -16,6 +16,15 @@ from spicemig.errors import ConfigError
 CONTROL_MODE = 0o600
 
 
+class SecureFactory(TLSMemoryBIOFactory):
+    """TLS before the protocols of a factory, which may refuse a connection; Twisted would wrap the refusal."""
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A protocol, or None: the connection is closed."""
+        inner = self.wrappedFactory.buildProtocol(addr)
+        return None if inner is None else self.protocol(self, inner)
+
+
 class Listeners:
     """
     The listening ports of a daemon, by what they are for.
@@ -35,7 +44,7 @@ class Listeners:
         ``where`` is the section and option that says so.
         """
         if tls is not None:
-            factory = TLSMemoryBIOFactory(tls, False, factory)
+            factory = SecureFactory(tls, False, factory)
         endpoint = serverFromString(self.reactor, description)
         self._wanted.append((kind, *where, endpoint, factory))
         self.ports.setdefault(kind, [])
