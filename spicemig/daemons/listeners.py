@@ -17,7 +17,7 @@ CONTROL_MODE = 0o600
 
 
 class SecureFactory(TLSMemoryBIOFactory):
-    """TLS before the protocols of a factory, which may refuse a connection; Twisted would wrap the refusal."""
+    """TLS before the protocols of a factory, which may refuse a connection; Twisted wraps the refusal."""
 
     def buildProtocol(self, addr: Any) -> Any:
         """A protocol, or None: the connection is closed."""
