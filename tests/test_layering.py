@@ -46,7 +46,7 @@ NO_REACTOR = (
     *RELAY_CORES,
     *ETCD_CORES,
 )
-WITH_REACTOR = ("channels.protocol", "migration.protocol")
+WITH_REACTOR = ("channels.protocol", "channels.door", "channels.websocket", "migration.protocol")
 MAY_WAIT = ("migration",)
 
 

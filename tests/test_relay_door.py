@@ -1,98 +1,41 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tests of the port that takes SPICE and SPICE over WebSocket."""
+"""Tests of a relay's port for all: browsers, and viewers that name their guest by HTTP CONNECT."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import StringTransport
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
+from spicemig.channels import websocket
+from spicemig.channels.door import DoorFactory
+from spicemig.client.hosts import Address
 from spicemig.client.session import ViewerSession
-from spicemig.relay import door
 from spicemig.relay.client import ClientFactory
-from spicemig.relay.door import DoorFactory
+from spicemig.relay.relay import Relay
+from spicemig.relay.routes import Route, Routes
 from spicemig.testing.guests import copy, fill, picture
-from spicemig.testing.hosts import PORT
-from spicemig.testing.network import MemoryNetwork
+from spicemig.testing.hosts import PORT, OneKey, TwoHosts
+from tests.door_clients import DoorNetwork, SpeakerFactory, TunnellerFactory
 from tests.test_relay_session import AT_RELAY, RelayCase
 
-if door.wsproto is not None:
-    import wsproto
-    from wsproto import events
 
-
-class Speaker(ProtocolWrapper):
-    """A client's connection over WebSocket; ``piece`` is how large its messages are."""
-
-    piece = 7
-
-    def makeConnection(self, transport: Any) -> None:
-        self.websocket = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
-        self.unsent: list[bytes] = []
-        self.events: list[Any] = []
-        super().makeConnection(transport)
-        asked = events.Request(host="relay", target="/", subprotocols=["binary"])
-        self.transport.write(self.websocket.send(asked))
-
-    def dataReceived(self, data: bytes) -> None:
-        self.websocket.receive_data(data)
-        for event in self.websocket.events():
-            self.events.append(event)
-            if isinstance(event, events.AcceptConnection):
-                waiting, self.unsent = self.unsent, []
-                self.write(b"".join(waiting))
-            elif isinstance(event, events.BytesMessage):
-                self.wrappedProtocol.dataReceived(bytes(event.data))
-
-    def write(self, data: bytes) -> None:
-        if self.websocket.state is not wsproto.connection.ConnectionState.OPEN:
-            self.unsent.append(data)
-            return
-        for start in range(0, len(data), self.piece):
-            message = events.BytesMessage(data=data[start : start + self.piece])
-            self.transport.write(self.websocket.send(message))
-
-
-class SpeakerFactory(WrappingFactory):
-    """For one client's connection."""
-
-    noisy = False
-    protocol = Speaker
-
-
-class BrowserNetwork:
-    """The network as a browser has it: only WebSocket."""
-
-    def __init__(self, network: MemoryNetwork) -> None:
-        self.network = network
-
-    def __call__(self, address: Any, secure: bool = False) -> BrowserNetwork:
-        self.endpoint = self.network(address, secure)
-        return self
-
-    def connect(self, factory: Factory) -> Any:
-        """Connect as an endpoint does; with the protocol inside, as it must be."""
-        return self.endpoint.connect(SpeakerFactory(factory))
-
-
-class DoorTests(RelayCase):
+class BrowserTests(RelayCase):
     """Clients of both kinds on one port."""
 
-    if door.wsproto is None:
-        skip = door.why_not()
+    if websocket.wsproto is None:
+        skip = websocket.why_not()
 
     def set_up(self, **settings: Any) -> None:
         super().set_up(**settings)
-        self.hosts.network.listen("relay", PORT, DoorFactory(ClientFactory(self.relay)))
+        door = DoorFactory(ClientFactory(self.relay), self.hosts.clock)
+        self.hosts.network.listen("relay", PORT, door)
 
     def browser(self) -> ViewerSession:
         """A client that speaks WebSocket."""
-        viewer = ViewerSession(BrowserNetwork(self.hosts.network), b"", self.hosts.clock)
+        network = DoorNetwork(self.hosts.network, SpeakerFactory)
+        viewer = ViewerSession(network, b"", self.hosts.clock)
         self.hosts.wait(viewer.connect(AT_RELAY))
         self.hosts.wait(viewer.until(lambda: viewer.display.marked))
         self.hosts.run(0.01)
@@ -130,107 +73,101 @@ class DoorTests(RelayCase):
         self.assert_same_picture(viewer)
 
 
-class Recorder(Protocol):
-    """Remembers what it was told."""
+class Told(Protocol):
+    """Somebody who asks; remembers the answer."""
 
-    def no_channel(self) -> None:
-        """As a client's connection."""
+    def __init__(self, asks: bytes) -> None:
+        self.asks = asks
+        self.answer = b""
+        self.lost = False
 
-    def __init__(self) -> None:
-        self.heard = b""
+    def connectionMade(self) -> None:
+        self.transport.write(self.asks)
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard += data
+        self.answer += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost = True
 
 
-class StrangerTests(RelayCase):
-    """What strangers say to a door."""
+class NamedTests(SynchronousTestCase):
+    """Two guests behind one port; the viewer's proxy setting says which is meant."""
 
-    pages: Path | None = None
+    def setUp(self) -> None:
+        self.hosts = hosts = TwoHosts(self.mktemp())
+        hosts.target.power_on()
+        self.guests = {"source": hosts.source, "target": hosts.target}
+        self.route("desk.example:5901 target", "desk.example source", "[2001:db8::1]:5900 target")
 
-    if door.wsproto is None:
-        skip = door.why_not()
+    def route(self, *lines: str) -> None:
+        """A relay with these routes."""
+        hosts = self.hosts
+        routes = [Route(key, (self.guests[name].address,)) for key, name in map(str.split, lines)]
+        self.relay = Relay(Routes(routes), hosts.network, OneKey(), hosts.clock)
+        hosts.network.listen("relay", PORT, DoorFactory(ClientFactory(self.relay), hosts.clock))
 
-    def door(self) -> tuple[Any, StringTransport]:
-        """A door that nobody has come through yet."""
-        opened = DoorFactory(Factory.forProtocol(Recorder), directory=self.pages).buildProtocol(None)
-        transport = StringTransport()
-        opened.makeConnection(transport)
-        return opened, transport
+    def viewer(self, name: str) -> ViewerSession:
+        """A client that names HOST:PORT."""
+        network = DoorNetwork(self.hosts.network, lambda factory: TunnellerFactory(factory, name))
+        viewer = ViewerSession(network, b"", self.hosts.clock)
+        self.hosts.wait(viewer.connect(AT_RELAY))
+        return viewer
 
-    def upgraded(self) -> tuple[Any, StringTransport, Any]:
-        """A door through which a browser has come, and the browser's side."""
-        opened, transport = self.door()
-        client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
-        opened.dataReceived(client.send(events.Request(host="a", target="/", subprotocols=["x", "binary"])))
-        client.receive_data(transport.value())
-        transport.clear()
-        (accepted,) = client.events()
-        self.assertEqual(accepted.subprotocol, "binary")
-        return opened, transport, client
+    def leads_to(self, name: str) -> str:
+        """Whose guest a client sees that names this."""
+        viewer = self.viewer(name)
+        (found,) = (each for each, host in self.guests.items() if host.sessions.clients)
+        self.hosts.wait(viewer.disconnect())
+        self.hosts.run(0.1)
+        return found
 
-    def test_spice(self) -> None:
-        """What begins like SPICE goes through untouched."""
-        opened, transport = self.door()
-        opened.dataReceived(b"R")
-        opened.dataReceived(b"EDQ\0G\x16")
-        self.assertEqual(opened.wrappedProtocol.heard, b"REDQ\0G\x16")
-        opened.wrappedProtocol.transport.write(b"answer")
-        self.assertEqual(transport.value(), b"answer")
+    def refusal(self, name: str) -> bytes:
+        """What somebody is told who names something else, and is let go."""
+        asks = f"CONNECT {name} HTTP/1.0\r\n\r\n".encode()
+        told: Any = self.hosts.network.join("relay", PORT, Factory.forProtocol(lambda: Told(asks)))
+        self.hosts.run(0.01)
+        self.assertTrue(told.lost)
+        return told.answer
 
-    def test_no_upgrade(self) -> None:
-        """A plain request for a page, and noise, are cut off."""
-        for data in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GARBAGE\r\n\r\n", b"G" * 100_000):
-            opened, transport = self.door()
-            opened.dataReceived(data)
-            self.assertTrue(transport.disconnected or transport.disconnecting, data[:20])
-            self.assertEqual(opened.wrappedProtocol.heard, b"")
+    def test_narrowest(self) -> None:
+        """Host and port are more than the host alone."""
+        self.assertEqual(self.leads_to("desk.example:5900"), "source")
+        self.assertEqual(self.leads_to("DESK.example:5901"), "target")
+        self.assertEqual(self.leads_to("[2001:DB8::1]:5900"), "target")
 
-    def test_page(self) -> None:
-        """Where there are pages, whoever asks for one is answered, but with nothing beside them."""
-        self.pages = Path(self.mktemp())
-        self.pages.mkdir()
-        (self.pages.parent / "secret").write_text("not for you")
-        for path, status, text in (
-            (b"/", b"404", b"no such page"),
-            (b"/../secret", b"404", b""),
-            (b"/%2e%2e/secret", b"404", b""),
-            (b"/..%2fsecret", b"404", b""),
-        ):
-            opened, transport = self.door()
-            request = b"GET " + path + b" HTTP/1.0\r\nHost: a\r\n\r\n"
-            opened.dataReceived(request[:9])
-            opened.dataReceived(request[9:])
-            answer = transport.value()
-            self.assertEqual(answer.split()[1], status)
-            self.assertIn(text, answer)
-            self.assertEqual(opened.wrappedProtocol.heard, b"")
-            opened.connectionLost(Failure(ConnectionDone()))
+    def test_nowhere(self) -> None:
+        """What no route names is not gone to, even if it could be reached."""
+        for name in ("other.example:5900", "source:5900", "127.0.0.1:5900", "[2001:db8::1]:5901"):
+            answer = self.refusal(name)
+            self.assertEqual(answer.split()[1], b"404")
+            self.assertIn(f"there is no route to {name} from here".encode(), answer)
+        self.assertEqual(self.hosts.network.connections("source"), [])
 
-    def test_ping_and_close(self) -> None:
-        """Pings are answered; a browser that closes is answered and closed."""
-        opened, transport, client = self.upgraded()
-        opened.dataReceived(client.send(events.Ping(b"abc")))
-        client.receive_data(transport.value())
-        transport.clear()
-        self.assertEqual([type(each) for each in client.events()], [events.Pong])
-        opened.dataReceived(client.send(events.CloseConnection(1000)))
-        client.receive_data(transport.value())
-        self.assertEqual([type(each) for each in client.events()], [events.CloseConnection])
-        self.assertTrue(transport.disconnecting)
+    def test_anyhow(self) -> None:
+        """A route for all, or for the port, takes those that name what no other route does."""
+        for key in ("*", str(PORT)):
+            self.route("desk.example source", f"{key} target")
+            self.assertEqual(self.leads_to("other.example:1"), "target")
+            self.assertEqual(self.leads_to("desk.example:1"), "source")
 
-    def test_text(self) -> None:
-        """SPICE is no text."""
-        opened, transport, client = self.upgraded()
-        opened.dataReceived(client.send(events.TextMessage("hello")))
-        client.receive_data(transport.value())
-        (closed,) = client.events()
-        self.assertEqual(closed.code, 1003)
-        self.assertEqual(opened.wrappedProtocol.heard, b"")
+    def test_follows(self) -> None:
+        """A handover goes on behind the name."""
+        self.hosts = TwoHosts(self.mktemp())
+        self.guests = {"source": self.hosts.source, "target": self.hosts.target}
+        self.route("desk.example source")
+        viewer = self.viewer("desk.example:5900")
+        report = self.hosts.moved(self.hosts.source)
+        self.assertEqual([each["mode"] for each in report["clients"]], ["seamless"])
+        self.hosts.run(0.1)
+        viewer.type_keys(30)
+        self.hosts.run(0.1)
+        self.assertEqual(self.hosts.target.guest.inputs, [("key_down", 30), ("key_up", 158)])
+        self.assertEqual(viewer.moves, [])
 
-    def test_broken_frame(self) -> None:
-        """A frame that is none is cut off."""
-        opened, transport, _client = self.upgraded()
-        opened.dataReceived(b"\xff" * 20)
-        self.assertTrue(transport.disconnected or transport.disconnecting)
-        self.assertEqual(opened.wrappedProtocol.heard, b"")
+    def test_told_to_come_again(self) -> None:
+        """Who must connect anew is sent to what it has named, which leads here again."""
+        self.viewer("desk.example:5901")
+        (session,) = self.relay.sessions.values()
+        again = Address.of(self.relay.destination(session.pipes["main", 0].client))
+        self.assertEqual((again.host, again.port, again.tls_port), ("desk.example", 5901, 0))

@@ -10,6 +10,7 @@ from spicemig.errors import LinkError
 
 FIRST_BYTE_SECONDS = 3.0
 AUTHENTICATION_SECONDS = 10.0
+PAGE_SECONDS = 60.0  # for a connection on which pages are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class LinkLimits:
     per_address: int = 48  # several clients may come from behind one address, each with all its channels
     first_byte_seconds: float = FIRST_BYTE_SECONDS
     authentication_seconds: float = AUTHENTICATION_SECONDS
+    page_seconds: float = PAGE_SECONDS
 
 
 DEFAULT_LIMITS = LinkLimits()

@@ -130,11 +130,11 @@ class LinkCore:
         self._wanted = len(MAGIC)
         self._out: list[bytes] = []
         self._started: float | None = None
-        self._heard = False
+        self._seconds = limits.first_byte_seconds
         self._request: LinkRequest | None = None
         self._key: TicketKey | None = None
         self._refusal = LinkError.OK
-        self._ended = CLOSED  # why, unless it is linked
+        self._ended = CLOSED  # why, unless it is linked or none was wanted
 
     @property
     def linked(self) -> bool:
@@ -161,25 +161,33 @@ class LinkCore:
         """The connection is there."""
         self._started = now
 
+    def heard(self) -> None:
+        """The first byte is there, if not of the link itself."""
+        self._seconds = self._limits.authentication_seconds
+
+    def no_link(self) -> None:
+        """The connection is for pages, and goes on to count as that of a stranger."""
+        self._seconds = self._limits.page_seconds
+        self._ended = ""
+
     def next_deadline(self) -> float | None:
         """When the client must have gone on."""
         if self._started is None or self.linked or self.closed:
             return None
-        limits = self._limits
-        return self._started + (limits.authentication_seconds if self._heard else limits.first_byte_seconds)
+        return self._started + self._seconds
 
     def deadline_passed(self, now: float) -> None:
         """Close a link whose time is over."""
         deadline = self.next_deadline()
         if deadline is not None and now >= deadline:
-            self._ended = TIMEOUT
+            self._ended = self._ended and TIMEOUT
             self.stage = LinkStage.CLOSED
 
     # bytes
 
     def receive(self, data: bytes) -> Iterator[LinkAsked | PasswordShown]:
         """Take bytes from the client; each event is to be answered before the next is asked for."""
-        self._heard = True
+        self.heard()
         self._buffer += data
         while not self.linked and not self.closed and len(self._buffer) >= self._wanted:
             taken = bytes(self._buffer[: self._wanted])

@@ -288,6 +288,14 @@ class LinkProtocol(Protocol):
         self._deadline = Deadline(self.clock, self.link, self._deadline_passed)
         self._deadline.renew()
 
+    def secured(self) -> None:
+        """TLS has begun on a connection that was taken for one without."""
+        self.link.secured()
+
+    def asked_for(self, host: str, port: int) -> bool:
+        """The client has named a host by HTTP CONNECT; there is one guest, whatever its name."""
+        return True
+
     def dataReceived(self, data: bytes) -> None:
         for event in self.link.receive(data):
             if isinstance(event, LinkAsked):

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import Resource
 
+from spicemig.channels.door import DoorFactory
 from spicemig.channels.tickets import Ticket
 from spicemig.control.inspection import Inspection
 from spicemig.control.resources import ControlSite
@@ -151,6 +152,13 @@ class DaemonService(MultiService):
             self.listeners.add("tls", ("listen", "tls"), description, links(True), context)
         for description in listen.unix:
             self.listeners.add("unix", ("listen", "unix"), description, links(True))
+        for description in listen.websocket:
+            door = DoorFactory(links(False), self.reactor, self._tls_at_doors, self.settings.web.pages)
+            self.listeners.add("websocket", ("listen", "websocket"), description, door)
+
+    def _tls_at_doors(self) -> Any:
+        """What TLS is spoken with where it need not be; None without a certificate."""
+        return self.credentials.for_clients() if self.credentials.chain else None
 
     def _add_manhole(self, inspection: Inspection) -> None:
         """Want its doors opened, if the settings want it."""

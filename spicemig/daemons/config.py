@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from spicemig.channels import websocket
 from spicemig.codecs.video import NAMES
 from spicemig.daemons import options as kinds
 from spicemig.daemons.etcd_config import AnnouncingSettings, announcing_contradictions
@@ -26,6 +27,7 @@ from spicemig.guests.options import GuestOption
 from spicemig.migration.settings import MODES, TRANSPORTS
 
 SERVED_CHANNELS = ("main", "display", "inputs", "cursor")
+VIEWER = Path("/usr/share/spice-html5")  # where Debian has its pages
 COMMAND_LINE = "--set"  # stands for the file's name in errors about --set
 
 
@@ -34,6 +36,13 @@ def read_channel(name: str, known: Iterable[str] = SERVED_CHANNELS) -> str:
     if name not in known:
         raise ValueError(f"{name!r} is not one of {', '.join(known)}")
     return name
+
+
+def _read_viewer(value: str) -> bool | Path:
+    try:
+        return kinds.yes_no.read(value or "no")
+    except ValueError:
+        return Path(value).expanduser()
 
 
 channels = kinds.several("channel names", read_channel, frozenset)
@@ -91,6 +100,13 @@ class Endpoints:
         kinds.endpoints,
         "",
         "For clients on this machine, such as unix:/run/spicemig/viewer.sock:mode=660. Counts as secure.",
+    )
+    websocket: tuple[str, ...] = option(
+        kinds.endpoints,
+        "",
+        """For browsers and all other clients: these endpoints take SPICE, SPICE over WebSocket, either after
+        HTTP CONNECT, and requests for the pages of [web] viewer, each without TLS or, if there are
+        certificate and key in [tls], with it, and tell them apart.""",
     )
 
 
@@ -330,13 +346,21 @@ class WebSettings:
         """A file with the token on its first line, read at start and on SIGHUP; listen needs one. It is shown
         as Authorization: Bearer TOKEN.""",
     )
-    viewer: Path | None = option(
-        kinds.path,
-        "",
-        """A directory with the pages of a viewer, such as /usr/share/spice-html5, that browsers are given at
-        the websocket endpoints of [listen]: http://HOST:PORT/spice_auto.html with that one. Anybody may read
-        them.""",
+    viewer: bool | Path = option(
+        kinds.Kind("yes, no or path", _read_viewer),
+        "yes",
+        f"""Whether browsers are given the pages of a viewer at the websocket endpoints of [listen]: yes for
+        those of Debian's package spice-html5 in {VIEWER}, where it is installed, or a directory with
+        others. http://HOST:PORT/ leads to its index.html or spice_auto.html. Anybody may read the pages;
+        the guest is seen only by those who know the ticket.""",
     )
+
+    @property
+    def pages(self) -> Path | None:
+        """The directory with the pages; None if there are none."""
+        if isinstance(self.viewer, Path):
+            return self.viewer
+        return VIEWER if self.viewer and VIEWER.is_dir() else None
 
 
 SECTIONS: dict[str, type] = {
@@ -517,10 +541,12 @@ def client_contradictions(
             yield "tls", name, f"there is no file {file}"
     if auth.ticket_file and not auth.ticket_file.is_file():
         yield "auth", "ticket_file", f"there is no file {auth.ticket_file}"
-    if not (listen.plain or listen.tls or listen.unix or getattr(listen, "websocket", ())):
-        yield "listen", "plain", "nothing to listen on: plain, tls and unix are all empty"
-    if listen.secure_channels and not (listen.tls or listen.unix):
-        yield "listen", "secure_channels", "nobody could connect: neither tls nor unix is set"
+    if listen.websocket and websocket.why_not():
+        yield "listen", "websocket", websocket.why_not() or ""
+    if not (listen.plain or listen.tls or listen.unix or listen.websocket):
+        yield "listen", "plain", "nothing to listen on: plain, tls, unix and websocket are all empty"
+    if listen.secure_channels and not (listen.tls or listen.unix or (listen.websocket and tls.certificate)):
+        yield "listen", "secure_channels", "nobody could connect: there is neither TLS nor a unix socket"
 
 
 def manhole_contradictions(manhole: ManholeSettings) -> Iterator[tuple[str, str, str]]:
@@ -538,7 +564,9 @@ def manhole_contradictions(manhole: ManholeSettings) -> Iterator[tuple[str, str,
 
 
 def web_contradictions(web: WebSettings, tls: TLSSettings) -> Iterator[tuple[str, str, str]]:
-    """The same, of the control API for other hosts."""
+    """The same, of the control API for other hosts, and of browsers."""
+    if isinstance(web.viewer, Path) and not web.viewer.is_dir():
+        yield "web", "viewer", f"there is no directory {web.viewer}"
     if web.listen and not web.token_file:
         yield "web", "token_file", "must not be empty if listen is set: nobody is let in without a token"
     if web.token_file and not web.token_file.is_file():

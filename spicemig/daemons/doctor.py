@@ -29,7 +29,7 @@ def checks(daemon: Any) -> list[dict[str, Any]]:
 
 def _ports(daemon: Any) -> Iterator[Check]:
     addresses = daemon.listeners.addresses()
-    for kind in ("plain", "tls", "unix", "migration"):
+    for kind in ("plain", "tls", "unix", "websocket", "migration"):
         if addresses.get(kind):
             yield "", f"{kind} on {' '.join(addresses[kind])}", ""
     if not addresses.get("migration"):

@@ -36,6 +36,7 @@ def handover_settings(settings: Settings) -> HandoverSettings:
 def host_facts(daemon: Any) -> HostFacts:
     """What this host is now, for the pre-flight."""
     settings, sessions = daemon.settings, daemon.sessions
+    both = daemon.listeners.tcp_port("websocket")  # takes clients of either kind
     versions = {state.__name__: state.state_version for state in STATES if state.state_magic is not None}
     return HostFacts(
         name=settings.server.name,
@@ -48,8 +49,8 @@ def host_facts(daemon: Any) -> HostFacts:
         max_clients=settings.listen.max_clients,
         address=ClientAddress(
             host=settings.migration.public_host,
-            port=daemon.listeners.tcp_port("plain"),
-            sport=daemon.listeners.tcp_port("tls"),
+            port=daemon.listeners.tcp_port("plain") or both,
+            sport=daemon.listeners.tcp_port("tls") or (both if daemon.credentials.chain else 0),
             cert_subject=settings.migration.cert_subject,
         ),
     )

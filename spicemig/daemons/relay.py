@@ -27,7 +27,6 @@ from spicemig.daemons.relay_config import RelayDaemonSettings
 from spicemig.etcd.announcements import Announcement
 from spicemig.etcd.follower import Follower
 from spicemig.relay.client import ClientFactory
-from spicemig.relay.door import DoorFactory
 from spicemig.relay.relay import Relay, RelaySettings
 from spicemig.relay.routes import Route, Routes
 
@@ -69,10 +68,6 @@ class RelayDaemon(DaemonService):
         )
         self.follower = follower(self, self._take_announced)
         self._listen_for_clients(lambda secure: ClientFactory(self.relay, secure=secure))
-        context = self.credentials.for_clients() if self.credentials.chain else None
-        for description in settings.listen.websocket:
-            door = DoorFactory(ClientFactory(self.relay), context, settings.web.viewer)
-            self.listeners.add("websocket", ("listen", "websocket"), description, door)
         self._listen_for_control(relay_api.root(self))
         if settings.manhole.enabled:
             self._make_directory("state_dir", settings.server.state_dir)

@@ -29,7 +29,6 @@ from spicemig.daemons.config import (
 )
 from spicemig.daemons.etcd_config import EtcdSettings, etcd_contradictions
 from spicemig.daemons.options import option
-from spicemig.relay import door
 from spicemig.relay.relay import CHANNELS
 from spicemig.relay.routes import ANYWHERE
 from spicemig.wire.declare import CHANNEL_TYPES
@@ -67,6 +66,8 @@ def read_routes(value: str) -> RouteTable:
             continue
         if not servers:
             raise ValueError(f"the route for {key} leads nowhere")
+        if ":" in key and not key.startswith("/") and not key.endswith("]"):
+            kinds.read_host_port(key)
         key = key if key.startswith("/") else key.lower()  # a path, or the name of a host
         lines[key] = RouteLine(key, tuple(read_server(server) for server in servers))
     return RouteTable(tuple(lines.values()), announced)
@@ -97,12 +98,6 @@ class RelayListenSettings(Endpoints):
         "tcp:5910:interface=127.0.0.1",
         "For clients without TLS. The default can be reached from this machine only.",
     )
-    websocket: tuple[str, ...] = option(
-        kinds.endpoints,
-        "",
-        """For browsers and all other clients: these endpoints take SPICE and SPICE over WebSocket, each
-        without TLS or, if there are certificate and key in [tls], with it, and tell them apart.""",
-    )
     secure_channels: frozenset[str] = option(
         channels, "", "These channels are refused on plain connections; clients then use the TLS port."
     )
@@ -118,7 +113,8 @@ class RelaySectionSettings:
         "* spice://127.0.0.1:5900",
         """A line for each guest: what its clients come by, then its servers, of which the first that
         serves the guest is taken. Clients come by a port of this host, by the path of a unix socket, by the
-        host name that they ask for over TLS, or, for *, anyhow. A server is spice://HOST:PORT,
+        host name that they ask for over TLS, by the HOST:PORT or HOST that they ask for by HTTP CONNECT,
+        or, for *, anyhow; the narrowest counts. A server is spice://HOST:PORT,
         spice+tls://HOST:PORT, which compares the host name with the server's certificate, or its subject
         with ?tlsSubject=SUBJECT, or spice+unix:///PATH. A line that says only etcd stands for the guests
         that servers announce, see [etcd]; where the table has a line for one of them, that counts.""",
@@ -189,12 +185,6 @@ class RelayDaemonSettings:
 
 def _contradictions(settings: RelayDaemonSettings) -> Iterator[tuple[str, str, str]]:
     relay = settings.relay
-    reason = door.why_not()
-    if settings.listen.websocket and reason:
-        yield "listen", "websocket", reason
-    viewer = settings.web.viewer
-    if viewer and not viewer.is_dir():
-        yield "web", "viewer", f"there is no directory {viewer}"
     for name in ("state_dir", "control"):
         if getattr(settings.server, name) is None:
             yield "server", name, "must not be empty"

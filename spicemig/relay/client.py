@@ -35,7 +35,8 @@ class ClientConnection(RelayConnection):
         self._counted_as = counted_as
         self._counted = True
         self._about = about
-        self._asks_for_page = False
+        self.by_tls = about["secure"] and not about["local"]  # what the client has to speak to come again
+        self.named: tuple[str, int] | None = None  # by HTTP CONNECT
         self._candidate: Candidate | None = None
         self._unheard: list[bytes] = []  # while an answer is awaited
         self._hearing: Deferred[None] | None = None
@@ -47,19 +48,25 @@ class ClientConnection(RelayConnection):
         self._deadline = Deadline(self.clock, self.link, self._deadline_passed)
         self._deadline.renew()
 
-    def no_channel(self) -> None:
-        """The connection is for something else, but goes on to count as that of a stranger."""
-        self._asks_for_page = True
-        self._deadline.stop()
-
     def secured(self) -> None:
         """TLS has begun on a connection that was taken for one without."""
-        self._about["secure"] = True
+        self.by_tls = True
         self.link.secured()
+
+    def asked_for(self, host: str, port: int) -> bool:
+        """The client has named a host by HTTP CONNECT; whether a route leads there."""
+        self.by_tls = False  # from here on
+        self.named = host, port
+        return self.relay.routes.find(*self.keys()) is not None
 
     def keys(self) -> Iterable[str]:
         """What routes may be chosen by, the narrowest first."""
-        name = getattr(self.transport.getHandle(), "get_servername", lambda: None)() if self.secure else None
+        if self.named is not None:
+            host, port = self.named
+            host = f"[{host}]" if ":" in host else host
+            yield f"{host}:{port}"
+            yield host
+        name = getattr(self.transport.getHandle(), "get_servername", lambda: None)() if self.by_tls else None
         if name:
             yield name.decode("ascii", "replace").lower()
         here = self.transport.getHost()
@@ -67,11 +74,6 @@ class ClientConnection(RelayConnection):
             yield (here.name or b"").decode(errors="replace")
         else:
             yield str(here.port)
-
-    @property
-    def secure(self) -> bool:
-        """Whether it came over TLS."""
-        return self._about["secure"] and not self._about["local"]
 
     # the link
 
@@ -162,7 +164,7 @@ class ClientConnection(RelayConnection):
     def _leave_link_stage(self) -> None:
         if self._counted:
             self._counted = False
-            self.relay.counter.leave(self._counted_as, "" if self._asks_for_page else self.link.refused)
+            self.relay.counter.leave(self._counted_as, self.link.refused)
             self._deadline.stop()
 
     def _write(self) -> None:

@@ -152,5 +152,6 @@ class Relay:
         here = client.transport.getHost()
         if isinstance(here, UNIXAddress):
             return None
-        port, sport = (0, here.port) if client.secure else (here.port, 0)
-        return main.MigrateSwitchHost(port, sport, here.host.encode())
+        host, number = client.named or (here.host, here.port)
+        port, sport = (0, number) if client.by_tls else (number, 0)
+        return main.MigrateSwitchHost(port, sport, host.encode())

@@ -9,7 +9,7 @@ input; every one with an "id" is answered by {"reply": id, ...}. What happens is
 told by {"t": seconds since the epoch, "event": name, ...}.
 
 Commands ("do"): connect (host, port, tls_port, unix_path, ca_file, cert_subject,
-password, read_only), disconnect, key (codes), key_down, key_up (code), motion (dx,
+password, proxy, read_only), disconnect, key (codes), key_down, key_up (code), motion (dx,
 dy), position (x, y), button (button), shot (path), prefer_codecs (codecs), stats, quit.
 """
 

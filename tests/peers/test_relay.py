@@ -6,9 +6,10 @@ from __future__ import annotations
 from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest
 
+from spicemig.channels import websocket
 from spicemig.client.hosts import Address, Network
 from spicemig.client.session import Abilities, ViewerSession
-from spicemig.relay import door
+from tests.door_clients import DoorNetwork, SpeakerFactory
 from tests.peers.harness import Daemon, GtkClient, PeersTestCase, Relay, eventually
 from tests.peers.test_attach import WRONG_PASSWORD
 from tests.peers.test_handover import LETTERS, STILL, keys_seen, typed
@@ -110,10 +111,8 @@ class AttachTests(RelayCase):
 
     async def test_one_port(self):
         """One port takes spice-gtk with TLS and without, and browsers with TLS and without."""
-        if door.wsproto is None:
-            raise SkipTest(door.why_not())
-        from tests.test_relay_door import BrowserNetwork
-
+        if websocket.wsproto is None:
+            raise SkipTest(websocket.why_not())
         source = await self.daemon("source")
         relay = await self.relay(
             plain(source), options={"listen": {"websocket": "tcp:0:interface=127.0.0.1"}}
@@ -125,7 +124,7 @@ class AttachTests(RelayCase):
             await self.same_picture(source, lambda client=client: client.picture(self.directory))
             await client.end()
         for address in (Address("localhost", port), Address("localhost", tls_port=port)):
-            viewer = ViewerSession(BrowserNetwork(Network(reactor, ca)), b"", reactor)
+            viewer = ViewerSession(DoorNetwork(Network(reactor, ca), SpeakerFactory), b"", reactor)
             self.addCleanup(viewer.disconnect)
             await viewer.connect(address)
             await viewer.until(lambda viewer=viewer: viewer.display.marked)

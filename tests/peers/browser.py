@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Chromium with Debian's spice-html5, which knows nothing of migration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
+
+from spicemig.channels import websocket
+from spicemig.daemons.config import VIEWER
+from tests.peers.harness import Daemon, PeersTestCase, Program, eventually, why_no
+from tests.peers.xscreen import XScreen, find
+
+EDGE = 8  # pixels, over which the page draws a frame
+PORT = {"websocket": "tcp:0:interface=127.0.0.1"}
+
+
+class Browser(Program):
+    """Chromium with one page."""
+
+    def __init__(self, screen: XScreen, directory: Path) -> None:
+        super().__init__("chromium")
+        self.screen = screen
+        self.directory = directory
+
+    def open(self, address: str) -> None:
+        """Show a page, and nothing around it, whoever signed the certificate."""
+        options = "--no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage --window-position=0,0"
+        more = [f"--user-data-dir={self.directory}", "--window-size=1600,1200", f"--app={address}"]
+        more.append("--ignore-certificate-errors")
+        self.start(["/usr/bin/chromium", *options.split(), *more], {"DISPLAY": self.screen.display})
+
+
+class BrowserCase(PeersTestCase):
+    """Tests with a browser."""
+
+    timeout = 180
+
+    def setUp(self) -> None:
+        reason = why_no("chromium", "Xvfb", "xdotool") or websocket.why_not()
+        if reason is None and not VIEWER.is_dir():
+            reason = "needs spice-html5"
+        if reason:
+            raise SkipTest(reason)
+        super().setUp()
+
+    async def browser(self, host: Daemon, scheme: str = "http") -> Browser:
+        """A browser with the viewer's page, which it has from where it then connects to."""
+        browser = self.program(Browser(await self.program(XScreen()).up(), self.short_directory / "chromium"))
+        browser.open(f"{scheme}://127.0.0.1:{host.port('websocket')}/")
+        return browser
+
+    async def shows(self, host: Daemon, browser: Browser) -> tuple[int, int]:
+        """The guest's picture stands in the browser's window, pixel for pixel; where."""
+
+        async def found() -> tuple[int, int] | None:
+            picture = await host.screenshot()
+            inside = (EDGE, EDGE, picture.width - EDGE, picture.height - EDGE)
+            return find(picture.crop(inside), browser.screen.picture())
+
+        return await eventually(found, 30, "the guest's picture is in the browser's window")
