@@ -16,11 +16,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from spicemig.channels.pages import site
 from spicemig.channels.websocket import Refused, WebSocketFactory, accept
@@ -200,6 +202,7 @@ class Door(ProtocolWrapper):
         self._page.dataReceived(head)
 
 
+@implementer(IProtocolNegotiationFactory)
 class DoorFactory(WrappingFactory):
     """
     Doors before the protocols of a factory.
@@ -222,6 +225,10 @@ class DoorFactory(WrappingFactory):
         self.clock = clock
         self.tls = tls
         self.pages = site(directory, clock)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What is spoken with those who ask for it with TLS (ALPN): browsers would prefer HTTP/2."""
+        return [b"http/1.1"]
 
     def buildProtocol(self, addr: Any) -> Any:
         inner = self.wrappedFactory.buildProtocol(addr)

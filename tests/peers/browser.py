@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
@@ -47,7 +48,8 @@ class BrowserCase(PeersTestCase):
 
     async def browser(self, host: Daemon, scheme: str = "http") -> Browser:
         """A browser with the viewer's page, which it has from where it then connects to."""
-        browser = self.program(Browser(await self.program(XScreen()).up(), self.short_directory / "chromium"))
+        directory = Path(tempfile.mkdtemp(dir=self.short_directory))
+        browser = self.program(Browser(await self.program(XScreen()).up(), directory))
         browser.open(f"{scheme}://127.0.0.1:{host.port('websocket')}/")
         return browser
 
