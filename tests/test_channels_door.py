@@ -99,6 +99,9 @@ class Transport(StringTransport):
     def unregisterProducer(self) -> None:
         self.producer = None
 
+    def _checkState(self) -> None:
+        """Reading may be paused and resumed while it is closing."""
+
 
 class DoorCase(SynchronousTestCase):
     """Connections of strangers."""

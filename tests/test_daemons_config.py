@@ -9,7 +9,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from spicemig.daemons import options
+from spicemig.channels import websocket
+from spicemig.daemons import config, options
 from spicemig.daemons.config import SECTIONS, Settings
 from spicemig.errors import ConfigError
 
@@ -83,6 +84,21 @@ class ReadTests(FileCase):
         self.assertEqual(self.read(text).auth.ticket_file, directory / "ticket")
         options.os.environ.clear()
         self.assertEqual(self.mistake(text).option, "ticket_file")
+
+    def test_viewer(self) -> None:
+        """Pages of a viewer are Debian's where they are installed, those of a directory, or none."""
+        self.patch(config, "VIEWER", Path(self.mktemp()).absolute())
+        self.assertIsNone(self.read().web.pages)
+        config.VIEWER.mkdir()
+        for text, pages in (
+            ("", config.VIEWER),
+            ("viewer = yes", config.VIEWER),
+            ("viewer = no", None),
+            ("viewer =", None),
+            (f"viewer = {config.VIEWER.parent}", config.VIEWER.parent),
+        ):
+            self.assertEqual(self.read(f"[web]\n{text}\n").web.pages, pages, text)
+        self.assertEqual(self.read("[web]\nviewer = .\n").web.pages, self.file.absolute().parent)
 
     def test_override(self) -> None:
         """--set wins over the file, and the last one over those before."""
@@ -166,6 +182,23 @@ class MistakeTests(FileCase):
         self.assertEqual(self.mistake("[tls]\nca = nowhere.pem\n").option, "ca")
         self.assertEqual(self.mistake("[auth]\nticket_file = nowhere\n").option, "ticket_file")
         self.assertEqual(self.mistake("[server]\ncontrol =\n").option, "control")
+        self.assertEqual(self.mistake("[web]\nviewer = nowhere\n").option, "viewer")
+
+    def test_one_port(self) -> None:
+        """One port for everything is enough, for secure channels too if there is a certificate."""
+        one = "[listen]\nplain =\nwebsocket = tcp:0\n"
+        self.assertEqual(self.read(one).listen.websocket, ("tcp:0",))
+        secure = one + "secure_channels = inputs\n"
+        self.assertEqual(self.mistake(secure).option, "secure_channels")
+        self.read(secure + f"[tls]\ncertificate = {__file__}\nkey = {__file__}\n")
+
+    def test_no_wsproto(self) -> None:
+        """Where wsproto is missing, the option that needs it says so."""
+        self.patch(websocket, "wsproto", None)
+        self.read()
+        error = self.mistake("[listen]\nwebsocket = tcp:0\n")
+        self.assertEqual(error.option, "websocket")
+        self.assertIn("python3-wsproto", error.reason)
 
     def test_target_must_listen(self) -> None:
         """A target where no host could connect does not start."""

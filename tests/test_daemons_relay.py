@@ -81,6 +81,12 @@ class TableTests(SynchronousTestCase):
             RouteTable((RouteLine("*", (A, B)), RouteLine("desk.example", (A,)), RouteLine("/R/s", (B,)))),
         )
 
+    def test_keys(self) -> None:
+        """What clients come by, in every form."""
+        keys = ["5910", "/run/a:b.sock", "desk.example", "desk.example:5900", "[::1]", "[::1]:5900", "*"]
+        lines = read_routes("\n".join(f"{key} spice://a:5900" for key in keys))
+        self.assertEqual([line.key for line in lines], keys)
+
     def test_mistakes(self) -> None:
         """What makes no sense is refused with the reason."""
         for text, reason in (
@@ -92,6 +98,8 @@ class TableTests(SynchronousTestCase):
             ("* spice://a:5900?tlsSubject=x", "only spice+tls"),
             ("* spice+tls://a:5900?port=x", "only spice+tls"),
             ("* spice://a:5900\n* spice://b:5900", "two routes"),
+            ("desk:x spice://a:5900", "is not HOST:PORT"),
+            ("::1 spice://a:5900", "is not HOST:PORT"),
         ):
             with self.assertRaises(ValueError, msg=text) as caught:
                 read_routes(text)

@@ -12,10 +12,11 @@ from OpenSSL import SSL, crypto
 from prometheus_client import generate_latest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -147,6 +148,60 @@ class StartTests(DaemonCase):
         (self.directory / "state" / "epoch.json").write_text("{")
         daemon = Daemon(self.settings(), self.reactor)
         self.assertIn("epoch.json", str(self.assertRaises(StartError, daemon.startService)))
+
+
+class OnePortTests(DaemonCase):
+    """One port for everything."""
+
+    ONE = "[listen]\nplain =\nwebsocket = tcp:5900\n"
+
+    def door(self, daemon: Daemon) -> StringTransport:
+        """A connection to the port, on which a browser has asked for TLS."""
+        ((_port, factory, *_),) = [each for each in self.reactor.tcpServers if each[0] == 5900]
+        transport = StringTransport()
+        opened = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        opened.makeConnection(transport)
+        self.addCleanup(opened.connectionLost, Failure(ConnectionDone()))
+        client = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+        client.set_connect_state()
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        opened.dataReceived(client.bio_read(65536))
+        return transport
+
+    def test_tls(self) -> None:
+        """TLS is spoken there if there are certificates, also if these came later."""
+        daemon = self.daemon(self.ONE)
+        magic, handshake = b"REDQ", b"\x16\x03"
+        self.assertEqual(self.door(daemon).value()[:4], magic)
+        tls = "[tls]\ncertificate = host.pem\nkey = host.key\n"
+        daemon.read_settings = lambda: self.settings(self.ONE + tls)
+        daemon.reload()
+        self.assertEqual(self.door(daemon).value()[:2], handshake)
+        daemon.read_settings = lambda: self.settings(self.ONE)
+        daemon.reload()
+        self.assertEqual(self.door(daemon).value()[:4], magic)
+
+    def test_pages(self) -> None:
+        """The pages of [web] viewer are given there."""
+        (self.directory / "spice_auto.html").write_text("the viewer")
+        self.daemon(self.ONE + "[web]\nviewer = .\n")
+        ((_port, factory, *_),) = self.reactor.tcpServers
+        self.assertIsNotNone(factory.pages.resource.getChildWithDefault(b"", None))
+
+    def test_told_to_clients(self) -> None:
+        """Clients that are brought here by a handover are told this port, if there is no other for them."""
+        (self.directory / "other").mkdir()
+        for text, ports in (
+            (self.ONE, (5900, 0)),
+            (self.ONE + MIGRATION, (5900, 5900)),
+            (self.ONE.replace("plain =", "plain = tcp:1"), (1, 0)),
+            (self.ONE.replace("plain =", "tls = tcp:2\nplain =") + MIGRATION, (5900, 2)),
+        ):
+            self.reactor = MemoryReactorClock()
+            daemon = self.daemon(text)
+            address = host_facts(daemon).address
+            self.assertEqual((address.port, address.sport), ports, text)
+            self.successResultOf(daemon.stopService())
 
 
 class EndTests(DaemonCase):

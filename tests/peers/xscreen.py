@@ -78,14 +78,15 @@ class RemoteViewer(Program):
         file.write_text("\n".join(lines) + "\n")
         return self.open_address(str(file))
 
-    def open_address(self, address: str) -> RemoteViewer:
-        """Connect to an address or by a file."""
+    def open_address(self, address: str, **more: str) -> RemoteViewer:
+        """Connect to an address or by a file, with more in the environment."""
         environment = {
             "DISPLAY": self.screen.display,
             "GDK_BACKEND": "x11",
             "NO_AT_BRIDGE": "1",
             "HOME": str(self.directory),
             "XDG_RUNTIME_DIR": str(self.directory),
+            **more,
         }
         self.start(["/usr/bin/remote-viewer", address], environment)
         return self
