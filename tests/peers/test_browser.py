@@ -3,35 +3,57 @@
 
 from __future__ import annotations
 
-from tests.peers.browser import PORT, BrowserCase
-from tests.peers.harness import eventually
-from tests.peers.test_handover import keys_seen
+from tests.peers.browser import PORT, Browser, BrowserCase
+from tests.peers.harness import Daemon, eventually
+from tests.peers.test_handover import keys_seen, typed
 
 
 class BrowserTests(BrowserCase):
     """Chromium gets the viewer's page from the server, shows the guest, and types."""
 
-    async def served(self, scheme: str) -> None:
-        """With TLS or without."""
-        source = await self.daemon("source", options={"listen": PORT})
-        browser = await self.browser(source, scheme)
+    async def types(self, source: Daemon, browser: Browser) -> None:
+        """The picture is right, before and after a key that the guest sees once."""
         left, top = await self.shows(source, browser)
         await browser.screen.do("mousemove", str(left + 300), str(top + 300), "click", "1", "key", "a")
 
-        async def typed() -> bool:
-            return await keys_seen(source) == [("key_down", 30), ("key_up", 158)]
+        async def came() -> bool:
+            return await keys_seen(source) == typed([30])
 
-        await eventually(typed, what="the key came to the guest")
+        await eventually(came, what="the key came to the guest")
         await browser.screen.do("mousemove", "1590", "1190")
         await self.shows(source, browser)
 
     async def test_plain(self):
         """HTTP and WebSocket as they are."""
-        await self.served("http")
+        source = await self.daemon("source", options={"listen": PORT})
+        await self.types(source, await self.browser(source))
 
     async def test_tls(self):
         """Both over TLS, at the same port."""
-        await self.served("https")
+        source = await self.daemon("source", options={"listen": PORT})
+        await self.types(source, await self.browser(source, "https"))
+
+    async def test_ticket(self):
+        """The page asks for the ticket."""
+        file = self.directory / "ticket"
+        file.write_text("sesame\n")
+        auth = {"mode": "ticket", "ticket_file": file}
+        source = await self.daemon("source", options={"listen": PORT, "auth": auth})
+        browser = await self.browser(source)
+
+        async def let_in() -> bool:
+            return bool((await source.get("/v1/sessions"))["sessions"])
+
+        async def asked() -> bool:
+            await browser.screen.do("type", "sesame\n")
+            try:
+                return await eventually(let_in, 3)
+            except AssertionError:
+                return False  # the page had not asked yet
+
+        self.assertFalse(await let_in())
+        await eventually(asked, 30, "the browser is let in")
+        await self.types(source, browser)
 
     async def test_handover(self):
         """

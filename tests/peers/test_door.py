@@ -55,7 +55,7 @@ class WaysTests(DoorCase):
     """Our own client, which needs nothing installed, in every way that there is."""
 
     def ways(self, name: str) -> Iterator[tuple[bool, tuple[Layer, ...]]]:
-        """SPICE or WebSocket, over TLS or not, after CONNECT (that is told) or not, and that over TLS, too."""
+        """SPICE or WebSocket, over TLS or not; and after CONNECT (that is told) or not, over TLS or not."""
         authority = ssl.Certificate.loadPEM(self.authority.ca.read_bytes())
         offered = [b"h2", b"http/1.1"]  # as browsers do
 

@@ -1,0 +1,1 @@
+Viewers behind a firewall can take that port as their HTTP proxy (`SPICE_PROXY=http://relay:80 remote-viewer spice://desk.example:5900`): what they ask for by CONNECT chooses the route of `spice-relay`, which connects to nothing else.

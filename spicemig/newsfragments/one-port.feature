@@ -1,0 +1,1 @@
+With `[listen] websocket` one port of each daemon takes viewers and browsers (SPICE over WebSocket), each with TLS or without, and serves the pages of spice-html5 where it is installed, or others, as `[web] viewer` says.
