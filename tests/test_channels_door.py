@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from spicemig.channels import websocket
-from spicemig.channels.door import HEAD_MAX_BYTES, DoorFactory
+from spicemig.channels.door import ASKED_MAX_BYTES, HEAD_MAX_BYTES, DoorFactory
 from spicemig.channels.limits import LinkCounter, LinkLimits
 from spicemig.channels.protocol import LinkFactory, LinkProtocol
 from spicemig.client.hosts import Address
@@ -161,6 +161,19 @@ class StrangerTests(DoorCase):
             opened.wrappedProtocol.transport.write(b"answer")
             self.assertEqual(transport.value(), b"answer")
 
+    def test_websocket(self) -> None:
+        """What is in the messages of a WebSocket goes through, however the bytes arrive."""
+        for said in ([HANDSHAKE, FRAME], [HANDSHAKE + FRAME], [bytes([each]) for each in HANDSHAKE + FRAME]):
+            opened, transport = self.door()
+            for data in said:
+                opened.dataReceived(data)
+            self.assertEqual(opened.wrappedProtocol.heard, LINK)
+            head, _, frames = transport.value().partition(b"\r\n\r\n")
+            self.assertTrue(head.startswith(b"HTTP/1.1 101 "))
+            self.assertIn(b"REDQ", frames)
+        said = HANDSHAKE.replace(b"binary", b"base64")
+        self.assertEqual(self.refusal(said), (400, 'the subprotocol is "binary" or none\n'))
+
     def test_no_http(self) -> None:
         """What begins like HTTP and is none is told so."""
         for said in (
@@ -176,7 +189,8 @@ class StrangerTests(DoorCase):
 
     def test_too_long(self) -> None:
         """A head without end is not kept."""
-        for said in ([b"G" * 100_000], [b"GET / HTTP/1.1\r\n"] + [b"A: b\r\n" * 100] * 100):
+        long = b"GET / HTTP/1.1\r\nA: " + bytes(HEAD_MAX_BYTES) + b"\r\n\r\n"
+        for said in ([b"G" * 100_000], [b"GET / HTTP/1.1\r\n"] + [b"A: b\r\n" * 100] * 100, [long]):
             self.assertEqual(self.refusal(*said)[0], 431)
         opened, _transport = self.door()
         for _ in range(100):
@@ -197,6 +211,18 @@ class StrangerTests(DoorCase):
         for path in (b"/", b"/spice.html", b"http://elsewhere.example/"):
             self.assertIn(b"HTTP/1.1 404 ", self.answer(PAGE.replace(b"/", path, 1)))
         self.assertTrue(self.answer(PAGE.replace(b"GET", b"HEAD")).endswith(b"\r\n\r\n"))
+
+    def test_many(self) -> None:
+        """Requests for pages are taken in, answered or not, up to a limit."""
+        opened, transport = self.door()
+        asked = PAGE.replace(b"a", b"a" * 1000)
+        for _ in range(ASKED_MAX_BYTES // len(asked)):
+            opened.dataReceived(asked)
+        self.assertFalse(transport.disconnecting)
+        self.assertNotIn(b" 429 ", transport.value())
+        opened.dataReceived(asked)
+        self.assertTrue(transport.disconnecting)
+        self.assertIn(b"HTTP/1.1 429 ", transport.value())
 
 
 class PageTests(TestCase):

@@ -244,8 +244,10 @@ class StreamTests(SynchronousTestCase):
     def test_closed_here(self) -> None:
         """Who is closed is told so, after what was written before."""
         transport: Any = self.inside.transport
+        (end,) = self.network.connections("door")
         transport.write(b"last")
         transport.loseConnection()
+        self.assertIsNone(end._producer)  # TLS would wait for it
         transport.write(b"too late")
         transport.loseConnection()
         self.network.settle()

@@ -166,8 +166,16 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(viewer.moves, [])
 
     def test_told_to_come_again(self) -> None:
-        """Who must connect anew is sent to what it has named, which leads here again."""
+        """Who must connect anew is sent to what it has named, which leads here again, as it speaks there."""
         self.viewer("desk.example:5901")
         (session,) = self.relay.sessions.values()
-        again = Address.of(self.relay.destination(session.pipes["main", 0].client))
-        self.assertEqual((again.host, again.port, again.tls_port), ("desk.example", 5901, 0))
+        client = session.pipes["main", 0].client
+
+        def again() -> Address:
+            return Address.of(self.relay.destination(client))
+
+        self.assertEqual(again(), Address("desk.example", 5901))
+        client.secured()  # inside
+        self.assertEqual(again(), Address("desk.example", tls_port=5901))
+        client.asked_for("desk.example", 5901)  # that was outside
+        self.assertEqual(again(), Address("desk.example", 5901))

@@ -32,6 +32,7 @@ TLS_HANDSHAKE = 0x16  # the content type with which a TLS connection begins
 METHOD = re.compile(rb"[A-Z]")  # how HTTP begins, if not as SPICE does
 HEAD_END = b"\r\n\r\n"
 HEAD_MAX_BYTES = 16384
+ASKED_MAX_BYTES = 65536  # of requests for pages on a connection: they wait if answers are not read
 REQUEST = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.[01]\r\n")
 UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket", re.IGNORECASE | re.MULTILINE)
 BODY = re.compile(rb"^(transfer-encoding|content-length:(?![ \t]*0+[ \t]*\r))", re.IGNORECASE | re.MULTILINE)
@@ -75,6 +76,7 @@ class Door(ProtocolWrapper):
         self._tls_may_begin = True
         self._connected = False  # by CONNECT
         self._page: Any = None  # the protocol that serves pages
+        self._asked_bytes = 0  # of it
         self._head = b""  # of an HTTP request
 
     def dataReceived(self, data: bytes) -> None:
@@ -135,11 +137,13 @@ class Door(ProtocolWrapper):
             if rest:
                 level.dataReceived(rest)
         elif len(self._head) > HEAD_MAX_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "this is too long")
+            self._answer(self._head)
 
     def _answer(self, head: bytes) -> None:
         found = REQUEST.match(head)
-        if found is None or len(head) > HEAD_MAX_BYTES:
+        if len(head) > HEAD_MAX_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "this is too long")
+        elif found is None:
             self._refuse(HTTPStatus.BAD_REQUEST, "this is neither HTTP/1.1 nor SPICE")
         elif found[1] == b"CONNECT":
             self._connect(found[2])
@@ -195,6 +199,10 @@ class Door(ProtocolWrapper):
         self._add(WebSocketFactory(self.factory, websocket, self.factory.clock))
 
     def _give_page(self, head: bytes) -> None:
+        self._asked_bytes += len(head)
+        if self._asked_bytes > ASKED_MAX_BYTES:
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, "another connection may have more")
+            return
         if self._page is None:
             self.wrappedProtocol.link.no_link()
             self._page = self.factory.pages.buildProtocol(self.getPeer())
