@@ -387,6 +387,8 @@ class TimeTests(DoorCase):
             self.assertFalse(transport.disconnected)
             self.clock.advance(LIMITS.page_seconds / 12)
         self.assertTrue(transport.disconnected)
+        self.leave(opened)
+        self.assertEqual(self.counter.refused, {})  # it was no link
 
     def test_counted(self) -> None:
         """There may be only so many at once, whatever they are at; who goes makes room."""
