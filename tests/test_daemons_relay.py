@@ -84,8 +84,8 @@ class TableTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """What clients come by, in every form."""
         keys = ["5910", "/run/a:b.sock", "desk.example", "desk.example:5900", "[::1]", "[::1]:5900", "*"]
-        lines = read_routes("\n".join(f"{key} spice://a:5900" for key in keys))
-        self.assertEqual([line.key for line in lines], keys)
+        table = read_routes("\n".join(f"{key} spice://a:5900" for key in keys))
+        self.assertEqual([line.key for line in table.lines], keys)
 
     def test_mistakes(self) -> None:
         """What makes no sense is refused with the reason."""
