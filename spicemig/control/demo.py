@@ -2,9 +2,10 @@
 """
 ``spicemig demo``: a session moved between two servers on this machine, and back.
 
-Both servers are programs of their own, the client is the one of
-:mod:`spicemig.client`. It types, paints and looks at its picture all the while;
-what it lost, if anything, decides the exit status.
+Both servers and a relay are programs of their own, the two clients are those of
+:mod:`spicemig.client`. One types, paints and looks at its picture all the while;
+the other looks on from behind the relay, and should notice nothing. What they
+lost, if anything, decides the exit status.
 """
 
 from __future__ import annotations
@@ -86,6 +87,22 @@ ticket_file = secret
 draws_per_second = {draws}
 """
 
+RELAY_INI = """\
+[server]
+control = relay.sock
+
+[listen]
+plain = tcp:0:interface=127.0.0.1
+websocket = tcp:0:interface=127.0.0.1
+
+[auth]
+ticket_file = ticket
+
+[relay]
+routes = * {servers}
+ticket_file = ticket
+"""
+
 
 class DemoFailed(SpicemigError):
     """The demo could not be shown at all."""
@@ -125,14 +142,14 @@ def _explain(failure: Any) -> int:
     return 1
 
 
-class Server:
-    """One daemon as a program of its own; its files lie in the demo's directory."""
+class Program:
+    """One daemon as a program of its own, with these settings; its files lie in the demo's directory."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, ini: str) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
         self.control = Control(directory / f"{name}.sock")
-        (directory / f"{name}.ini").write_text(INI.format(name=name, draws=DRAWS_PER_SECOND))
+        (directory / f"{name}.ini").write_text(ini)
         command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
         package = str(
             Path(spicemig.__file__).parent.parent
@@ -183,8 +200,11 @@ class Demo:
         self.quiet = quiet
         self.directory = Path(tempfile.mkdtemp(prefix="spicemig-demo-"))
         self.password = secrets.token_urlsafe(9)
-        self.servers: list[Server] = []
+        self.programs: list[Program] = []
+        self.servers: list[Program] = []  # source and target
+        self.relay: Program
         self.client: ViewerSession
+        self.watcher: ViewerSession  # behind the relay
         self.keys = 0  # typed so far
         self.steps = 0  # of the person's doings
         self.person = LoopingCall(self._do_something)
@@ -223,6 +243,7 @@ class Demo:
         if keep:
             await self._keep(report)
         self.client.disconnect()
+        self.watcher.disconnect()
         return report
 
     async def _start_servers(self) -> None:
@@ -233,12 +254,19 @@ class Demo:
             path = self.directory / file
             path.touch(mode=0o600)
             path.write_text(secret + "\n")
-        self.servers = [Server(name, self.directory) for name in ("source", "target")]
+        for name in ("source", "target"):
+            self.servers.append(self._start(name, INI.format(name=name, draws=DRAWS_PER_SECOND)))
         for server in self.servers:
             await self._wait_for(server)
-            self.say(f"spice-{server.name} listens on {server.listening['plain'][0]}")
+        routes = " ".join(f"spice://{LOOPBACK}:{server.port('plain')}" for server in self.servers)
+        self.relay = self._start("relay", RELAY_INI.format(servers=routes))
+        await self._wait_for(self.relay)
 
-    async def _wait_for(self, server: Server) -> None:
+    def _start(self, name: str, ini: str) -> Program:
+        self.programs.append(Program(name, self.directory, ini))
+        return self.programs[-1]
+
+    async def _wait_for(self, server: Program) -> None:
         deadline = self.reactor.seconds() + START_SECONDS
         while True:
             try:
@@ -247,17 +275,26 @@ class Demo:
                 status = {}
             if status.get("listening", {}).get("plain"):
                 server.listening = status["listening"]
+                self.say(f"spice-{server.name} listens on {server.listening['plain'][0]}")
                 return
             if server.process.poll() is not None or self.reactor.seconds() > deadline:
                 raise DemoFailed(f"spice-{server.name} did not start; it said:\n{server.log.read_text()}")
             await self._sleep(0.05)
 
     async def _connect(self) -> None:
+        self.client = await self._attach(self.servers[0])
+        self.watcher = await self._attach(self.relay)
+        self.say(
+            f"a client is connected, with {len(self.client.connections)} channels; it types and paints;\n"
+            "another one looks on from behind the relay"
+        )
+
+    async def _attach(self, program: Program) -> ViewerSession:
         network = Network(self.reactor, ca_file=str(self.directory / "ca.pem"))
-        self.client = ViewerSession(network, self.password.encode(), self.reactor)
-        await self.client.connect(Address(LOOPBACK, self.servers[0].port("plain")))
-        await self.client.until(lambda: self.client.display.canvas.primary is not None, 10.0)
-        self.say(f"a client is connected, with {len(self.client.connections)} channels; it types and paints")
+        client = ViewerSession(network, self.password.encode(), self.reactor)
+        await client.connect(Address(LOOPBACK, program.port("plain")))
+        await client.until(lambda: client.display.canvas.primary is not None, 10.0)
+        return client
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self.reactor, seconds)
@@ -287,7 +324,7 @@ class Demo:
 
     # moving
 
-    async def _move(self, source: Server, target: Server) -> dict[str, Any]:
+    async def _move(self, source: Program, target: Program) -> dict[str, Any]:
         self.say(f"spicemig migrate: {source.name} to {target.name}")
         surprises = self.client.counters.surprises()
         known = len(self.client.moves)
@@ -326,23 +363,26 @@ class Demo:
         move = self.client.moves[-1]
         return bool(move.done and move.after and move.after.first_draw)
 
-    async def _compare(self, server: Server, where: str) -> None:
+    async def _compare(self, server: Program, where: str) -> None:
         """The client's picture must be the guest's, which keeps still for it."""
         self._rest()
         self._type("still\n")
         deadline = self.reactor.seconds() + SAME_PICTURE_SECONDS
-        while True:
-            shown = await server.picture()
-            if ImageChops.difference(self.client.screen().convert("RGB"), shown).getbbox() is None:
-                break
-            if self.reactor.seconds() > deadline:
-                self.lost.append(f"the client's picture {where} is not the guest's")
-                break
-            await self._sleep(PERSON_SECONDS)
+        for name, client in (("client", self.client), ("client behind the relay", self.watcher)):
+            while True:
+                shown = await server.picture()
+                if ImageChops.difference(client.screen().convert("RGB"), shown).getbbox() is None:
+                    break
+                if self.reactor.seconds() > deadline:
+                    self.lost.append(f"the {name}'s picture {where} is not the guest's")
+                    break
+                await self._sleep(PERSON_SECONDS)
+        if self.watcher.moves or self.watcher.over:
+            self.lost.append(f"{where} the client behind the relay has noticed the handover")
         self._type(f"busy {DRAWS_PER_SECOND}\n")
         self.person.start(PERSON_SECONDS)
 
-    async def _count_inputs(self, server: Server) -> None:
+    async def _count_inputs(self, server: Program) -> None:
         """The guest must have got every key once, and a button that went down and up once."""
         sent = {"key_down": self.keys, "key_up": self.keys, "button_pressed": 1, "button_released": 1}
         deadline = self.reactor.seconds() + ARRIVAL_SECONDS
@@ -369,8 +409,11 @@ class Demo:
         source, target = self.servers
         print(format_demo(report, None), flush=True)
         print(
-            f"\nBoth servers run on. Attach a client (the ticket is {self.password}):\n"
+            f"\nThe servers and the relay run on. Attach a client (the ticket is {self.password}):\n"
             f"  remote-viewer spice://{LOOPBACK}:{source.port('plain')}\n"
+            "or one that knows nothing of handovers, through the relay:\n"
+            f"  remote-viewer spice://{LOOPBACK}:{self.relay.port('plain')}\n"
+            f"  a browser at http://{LOOPBACK}:{self.relay.port('websocket')}/ (with Debian's spice-html5)\n"
             f"and move it to and fro:\n"
             f"  spicemig --control {source.control.path} migrate --to {LOOPBACK}:{target.port('migration')}\n"
             f"  spicemig --control {target.control.path} migrate --to {LOOPBACK}:{source.port('migration')}\n"
@@ -393,7 +436,7 @@ class Demo:
 
     def clean_up(self) -> None:
         """End what was started."""
-        for server in self.servers:
+        for server in reversed(self.programs):
             server.end()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -443,7 +486,7 @@ def format_demo(report: dict[str, Any], out: str | None) -> str:
     lines = ["", format_table((" ", "there", "and back"), rows), ""]
     equal = "equal" if report["picture_equal"] else "NOT equal"
     lines.append(
-        f"picture of client and guest: {equal}; keys typed: {report['keys']}; channels: {report['channels']}"
+        f"pictures of clients and guest: {equal}; keys typed: {report['keys']}; channels: {report['channels']}"
     )
     lines += [f"LOST: {each}" for each in report["lost"]] or ["nothing was lost"]
     if out is not None:
