@@ -486,7 +486,7 @@ def format_demo(report: dict[str, Any], out: str | None) -> str:
     lines = ["", format_table((" ", "there", "and back"), rows), ""]
     equal = "equal" if report["picture_equal"] else "NOT equal"
     lines.append(
-        f"pictures of clients and guest: {equal}; keys typed: {report['keys']}; channels: {report['channels']}"
+        f"pictures of clients and guest: {equal}; keys typed {report['keys']}; channels {report['channels']}"
     )
     lines += [f"LOST: {each}" for each in report["lost"]] or ["nothing was lost"]
     if out is not None:
