@@ -242,14 +242,14 @@ class SecureTests(PlainTests):
             class Reluctant:
                 """Takes two records, and then wants to read first."""
 
-                bio_read = handle.bio_read
+                bio_read, bio_write, recv = handle.bio_read, handle.bio_write, handle.recv
 
                 @staticmethod
                 def send(data: bytes) -> int:
                     if len(taken) == 2:
                         raise SSL.WantReadError
-                    taken.append(len(data))
-                    return handle.send(data)
+                    taken.append(handle.send(data[: bulk.RECORD_BYTES]))
+                    return taken[-1]
 
             one.transport.getHandle = Reluctant
             generator = random.Random(3)

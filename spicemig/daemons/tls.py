@@ -25,6 +25,7 @@ from spicemig.daemons.config import TLSSettings
 from spicemig.errors import ConfigError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+PARTIAL_WRITE = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE of OpenSSL, for which pyOpenSSL has no name
 FILES = ("certificate", "key", "ca", "client_ca")  # options that name one
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -43,6 +44,12 @@ class _Current:
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """See ``IOpenSSLServerConnectionCreator``."""
         return SSL.Connection(self.getContext(), None)
+
+
+def _write_whole(context: SSL.Context) -> None:
+    """Have OpenSSL take all records of a large write in one call, where pyOpenSSL can say so."""
+    if hasattr(context, "clear_mode"):
+        context.clear_mode(PARTIAL_WRITE)
 
 
 def _stamp(file: Path | None) -> Any:
@@ -82,7 +89,7 @@ class Credentials:
         self._for_web = self._options(self.client_ca) if self.chain else None
         for options in (self._for_clients, self._for_sources, self._for_web):
             if options is not None:
-                options.getContext()
+                _write_whole(options.getContext())
 
     def reload(self, settings: Any) -> None:
         """

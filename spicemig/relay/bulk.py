@@ -15,6 +15,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.abstract import FileDescriptor
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 
 BATCH_BYTES = 1 << 18  # that are read and written at a time
 RECORD_BYTES = 1 << 14  # that fit into a record of TLS; RFC 8446, 5.1
@@ -40,46 +41,57 @@ class Bulk:
         """The transport has read this."""
         self.deliver(data)
 
-    def flush(self) -> None:
-        """Deliver what is still gathered."""
-
     def write(self, data: bytes) -> None:
         """Write; the transport keeps what the socket does not take."""
         self.transport.write(data)
+        self._push()
+
+    def _push(self) -> None:
+        """Have the socket take what it can."""
         if self.socket is not None and not self.socket.disconnecting:
             self.socket.doWrite()
 
 
 class SecureBulk(Bulk):
     """
-    The same over TLS: all records of a turn are delivered together, and all of a batch sent together.
+    The same over TLS: all records that were read are delivered together, and all of a batch sent together.
 
-    TLS itself, its alerts and its end stay Twisted's business; so does whatever OpenSSL
-    does not take at once.
+    It stands between the socket and Twisted's TLS. What OpenSSL does not take at once is
+    left to Twisted, and so is the end.
     """
 
     def __init__(self, transport: TLSMemoryBIOProtocol, deliver: Callable[[bytes], None], clock: Any) -> None:
         super().__init__(transport, deliver)
-        self._clock = clock
-        self._gathered: list[bytes] = []
         self._direct = False
+        self._protocol: Any = None  # the socket's before
         clock.callLater(0, self._go_direct)
 
     def _go_direct(self) -> None:
-        """Twisted has nothing more in its buffer of small writes, which it empties once a turn."""
-        self._direct = self.socket is not None
+        """A turn later Twisted has nothing in its hands, neither records to deliver nor small writes."""
+        if self.socket is not None and self.socket.connected:
+            self._direct = True
+            self._protocol, self.socket.protocol = self.socket.protocol, self
 
-    def received(self, data: bytes) -> None:
-        self._gathered.append(data)
-        if len(data) < RECORD_BYTES:
-            self.flush()  # it is the end of what the peer has written
-        elif len(self._gathered) == 1:
-            self._clock.callLater(0, self.flush)
+    def dataReceived(self, data: bytes) -> None:
+        """The socket has read this."""
+        connection, ended = self.transport.getHandle(), False
+        connection.bio_write(data)
+        pieces: list[bytes] = []
+        try:
+            while True:
+                pieces.append(connection.recv(RECORD_BYTES))
+        except SSL.WantReadError:
+            pass  # that was all
+        except SSL.Error:
+            ended = True  # by the peer, or by what is no TLS
+        if pieces:
+            self.deliver(b"".join(pieces))
+        if ended:
+            self.socket.loseConnection()
 
-    def flush(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        if gathered:
-            self.deliver(b"".join(gathered))
+    def connectionLost(self, reason: Failure) -> None:
+        """The socket is closed."""
+        self._protocol.connectionLost(reason)
 
     def write(self, data: bytes) -> None:
         rest = self._encrypt(data) if self._direct else data
@@ -91,7 +103,7 @@ class SecureBulk(Bulk):
         connection, view = self.transport.getHandle(), memoryview(data)
         try:
             while view:
-                view = view[connection.send(view[:RECORD_BYTES]) :]
+                view = view[connection.send(view) :]
         except SSL.Error:
             self._direct = False
         try:
@@ -102,8 +114,7 @@ class SecureBulk(Bulk):
             self.socket.write(sealed)
         except SSL.WantReadError:
             pass  # there is nothing more
-        if not self.socket.disconnecting:
-            self.socket.doWrite()
+        self._push()
         return bytes(view)
 
 

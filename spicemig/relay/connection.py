@@ -137,8 +137,6 @@ class RelayConnection(Protocol):
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._bulk is not None:
-            self._bulk.flush()
         self.lost = True
         if self._cutting is not None and self._cutting.active():
             self._cutting.cancel()
