@@ -89,6 +89,7 @@ class RelayDaemon(DaemonService):
             link_seconds=settings.relay.link_seconds,
             handover_seconds=settings.relay.handover_seconds,
             hold_seconds=settings.relay.hold_seconds,
+            silence_seconds=settings.relay.silence_seconds,
         )
 
     @property

@@ -144,6 +144,13 @@ class RelaySectionSettings:
         "30",
         "How long clients are held whose server has gone without a word, until a server takes them.",
     )
+    silence_seconds: float = option(
+        kinds.decimal(0, 3600),
+        "20",
+        """A server that has said nothing to any client for so long is asked with a link whether it is there
+        (servers of spicemig say something every 15 seconds). If it does not answer that within link_seconds,
+        its clients are held as if it had gone. 0: only the network tells that a server has gone.""",
+    )
 
 
 SECTIONS: dict[str, type] = {

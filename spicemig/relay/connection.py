@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
@@ -17,6 +18,30 @@ if TYPE_CHECKING:
     from spicemig.relay.pipe import Pipe
 
 LINGER_SECONDS = 5.0  # for a peer to read what it is told before the connection is cut
+
+# A peer that cannot be reached is given up after this time, whether there is something to say to it or not.
+GONE_SECONDS = 45
+KEEPALIVE_IDLE_SECONDS = 20  # before its host is asked
+KEEPALIVE_INTERVAL_SECONDS = 5  # between two questions
+
+#: options of TCP, by name: not every system has them
+TCP_OPTIONS = {
+    "TCP_KEEPIDLE": KEEPALIVE_IDLE_SECONDS,
+    "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_SECONDS,
+    "TCP_KEEPCNT": (GONE_SECONDS - KEEPALIVE_IDLE_SECONDS) // KEEPALIVE_INTERVAL_SECONDS,
+    "TCP_USER_TIMEOUT": GONE_SECONDS * 1000,
+}
+
+
+def set_tcp_options(transport: Any) -> None:
+    """Send at once what is written, and notice in time that nobody is there any more."""
+    transport.setTcpNoDelay(True)
+    transport.setTcpKeepAlive(True)
+    connection = getattr(transport, "socket", None)  # under TLS, too
+    if connection is not None:
+        for name, value in TCP_OPTIONS.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 @implementer(IPushProducer)
@@ -78,8 +103,7 @@ class RelayConnection(Protocol):
         # a unix socket's transport claims to be TCP in Twisted 22.4
         local = isinstance(self.transport.getPeer(), UNIXAddress)
         if ITCPTransport.providedBy(self.transport) and not local:
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+            set_tcp_options(self.transport)
 
     def join(self, pipe: Pipe) -> bytes:
         """The link is through: hand everything to this pipe from now on; returns what came before."""

@@ -26,6 +26,7 @@ from spicemig.relay.candidate import Candidate
 from spicemig.relay.handover import Stage
 from spicemig.relay.routes import Routes
 from spicemig.relay.session import MAIN, RelayedSession
+from spicemig.relay.silence import Silence
 from spicemig.relay.tally import RelayTally
 from spicemig.wire.declare import CHANNEL_TYPES
 from spicemig.wire.messages import main
@@ -44,6 +45,7 @@ class RelaySettings:
     link_seconds: float = 5.0  # for a link to a server
     handover_seconds: float = 10.0  # for all links to a target, and for all channels to leave a source
     hold_seconds: float = 30.0  # for a server to come that takes a client whose server has gone
+    silence_seconds: float = 20.0  # before a server is asked whether it is there; 0: it never is
 
 
 DEFAULT_SETTINGS = RelaySettings()
@@ -79,6 +81,7 @@ class Relay:
         self.take(settings)
         self.sessions: dict[int, RelayedSession] = {}
         self.tally = RelayTally()
+        self.silence = Silence(self)
 
     def take(self, settings: RelaySettings) -> None:
         """Go by these from now on."""
@@ -127,12 +130,15 @@ class Relay:
     def session_opened(self, session: RelayedSession) -> None:
         """A client's main channel is linked."""
         self.sessions[session.connection_id] = session
+        self.silence.begin()
         self.log.info("client {client}: connected", client=session.peer)
 
     def session_closed(self, session: RelayedSession) -> None:
         """A client is gone."""
         if self.sessions.get(session.connection_id) is session:
             del self.sessions[session.connection_id]
+            if not self.sessions:
+                self.silence.end()
             self.log.info("client {client}: gone", client=session.peer)
 
     def sessions_by_stage(self) -> dict[str, int]:

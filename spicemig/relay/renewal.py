@@ -37,6 +37,12 @@ class Target:
     seamless: bool = False  # the target has agreed to take state
     connections: dict[ChannelKey, ServerConnection] = field(default_factory=dict)
 
+    def parked_main(self) -> ServerConnection | None:
+        """The main channel's link, if a session can begin anew on it; else the others are of no use."""
+        if self.seamless or MAIN not in self.connections:  # one that takes state waits for that
+            self.drop()
+        return self.connections.pop(MAIN, None)
+
     def drop(self) -> None:
         """Close the links that were not used."""
         for connection in self.connections.values():
@@ -111,7 +117,7 @@ class Renewal:
                 pipe.leave_server()
         settings = self.relay.settings
         await session.when_paused().addTimeout(settings.handover_seconds, self.relay.clock)
-        parked = None if target is None else target.connections.pop(MAIN, None)
+        parked = None if target is None else target.parked_main()
         main = parked or await self._dial_any()
         session.server_id = 0
         began = session.expect_init()

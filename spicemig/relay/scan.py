@@ -94,6 +94,11 @@ class Scan:
         """Whether what was passed on ends with a message."""
         return not self.left
 
+    @property
+    def owed_bytes(self) -> int:
+        """How much of the message that is under way is still to come."""
+        return self.left + self._taking_bytes
+
     def take_back(self) -> bytes:
         """What came last and was neither passed on nor taken, as if it had not come."""
         back = b"".join([*(self._taking or ()), self._kept])

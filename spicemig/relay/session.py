@@ -134,6 +134,15 @@ class RelayedSession:
             pipe.flush()
             self.relay.clock.callLater(ORPHAN_SECONDS, self._drop_orphan, pipe, pipe.server)
 
+    def server_silent(self) -> None:
+        """Its server says nothing, and does not answer others either."""
+        self._turn(Input.SOURCE_LOST)
+
+    def heard(self) -> tuple[int, int]:
+        """What the server has said, in numbers: they are others when it has said something more."""
+        scans = [pipe.core.server_scan for pipe in self.pipes.values()]
+        return sum(scan.messages for scan in scans), sum(scan.owed_bytes for scan in scans)
+
     def _drop_orphan(self, pipe: Pipe, server: ServerConnection) -> None:
         if pipe.server is server and not self.closed and self.stage is not Stage.RENEWING:
             self.channel_dropped(pipe)

@@ -4,7 +4,7 @@ A network in memory: connections whose bytes travel when a fake clock moves.
 
 It stands in for :class:`spicemig.client.hosts.Network`, keeps the rules of real
 transports (nothing arrives inside ``write``; a paused reader is given nothing; a
-closed side still delivers what it had written), and can be cut.
+closed side still delivers what it had written), and can be cut or stalled.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class MemoryTransport:
         self.reading = True
         self._under_way: deque[tuple[float, bytes]] = deque()  # when it arrives, and what
         self._other_closed: Failure | None = None
+        self._closed_here = False
         self._producer: Any = None
         self._producer_paused = False
 
@@ -114,6 +115,8 @@ class MemoryTransport:
 
     def deliver(self) -> None:
         """Hand over what has arrived."""
+        if self.network.stalled & {self.here.host, self.there.host} and not self._closed_here:
+            return
         if self.connected and self.reading and self._under_way and self.network.watcher is not None:
             self.network.watcher(self)
         now = self.network.clock.seconds() + ROUNDING_SECONDS
@@ -150,6 +153,7 @@ class MemoryTransport:
         self.other._other_closed = self.other._other_closed or Failure(there)
         self.network.schedule(self.other)
         self._other_closed = Failure(here)
+        self._closed_here = True
         self._under_way.clear()
         self.network.schedule(self)
 
@@ -171,6 +175,7 @@ class MemoryNetwork:
         self.bytes_per_second = bytes_per_second
         self._free_at: dict[str, float] = {}  # when a host's line has carried all it was given
         self.unreachable: set[str] = set()
+        self.stalled: set[str] = set()
         self.watcher: Callable[[MemoryTransport], None] | None = None  # told before something is delivered
         self._listening: dict[tuple[str, int], Factory] = {}
         self._transports: list[MemoryTransport] = []
@@ -198,6 +203,17 @@ class MemoryNetwork:
         self.unreachable.add(host)
         for end in self.connections(host):
             end.abortConnection()
+
+    def stall(self, host: str) -> None:
+        """Nothing that a host says or is told arrives any more, and nobody hears of it."""
+        self.stalled.add(host)
+
+    def resume(self, host: str) -> None:
+        """All that was said meanwhile arrives."""
+        self.stalled.discard(host)
+        for end in self._transports:
+            if end.connected:
+                self.schedule(end)
 
     def carry(self, host: str, data: bytes) -> Iterator[tuple[float, bytes]]:
         """When what a host says arrives, piece by piece."""

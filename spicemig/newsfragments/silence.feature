@@ -1,0 +1,1 @@
+`spice-relay` notices servers that stand still, and lines that are cut, while their connections do not break: after `[relay] silence_seconds` it asks the server with a link, and holds its clients if that is not answered; peers on TCP that cannot be reached are given up after 45 seconds.
