@@ -140,8 +140,12 @@ class RelayedSession:
 
     def heard(self) -> tuple[int, int]:
         """What the server has said, in numbers: they are others when it has said something more."""
-        scans = [pipe.core.server_scan for pipe in self.pipes.values()]
-        return sum(scan.messages for scan in scans), sum(scan.owed_bytes for scan in scans)
+        messages = owed_bytes = 0
+        for pipe in self.pipes.values():
+            scan = pipe.core.server_scan
+            messages += scan.messages
+            owed_bytes += scan.owed_bytes
+        return messages, owed_bytes
 
     def _drop_orphan(self, pipe: Pipe, server: ServerConnection) -> None:
         if pipe.server is server and not self.closed and self.stage is not Stage.RENEWING:
