@@ -423,12 +423,40 @@ class RenewedTests(RelayCase):
         """A server that closes one channel and goes on has closed that one."""
         viewer = self.viewer()
         (session,) = self.relay.sessions.values()
-        session.pipes["cursor", 0].server.transport.abortConnection()
+        (client,) = self.hosts.source.sessions.clients.values()
+        client.close_channel(client.cores["cursor", 0])
         self.hosts.run(2)
         self.assertEqual((len(viewer.connections), viewer.over), (3, False))
         self.assertEqual((len(session.pipes), session.renewals), (3, 0))
         self.move()
         self.assert_same_picture(viewer)
+
+    def test_line_broken(self) -> None:
+        """If connections break, but the server is there, clients go on with it."""
+        viewers = self.viewers()
+        for end in self.hosts.network.connections("source"):
+            end.abortConnection()
+        self.renewed(viewers)
+
+    def test_one_channel_broken(self) -> None:
+        """So it is with a single channel, since a client could not get it again."""
+        for channel in ("display", "cursor"):
+            self.set_up()
+            viewer = self.viewer()
+            (session,) = self.relay.sessions.values()
+            session.pipes[channel, 0].server.transport.other.abortConnection()
+            self.renewed([viewer])
+
+    def test_broken_again(self) -> None:
+        """A server that breaks connections again and again does not want the client."""
+        self.viewer()
+        (session,) = self.relay.sessions.values()
+        for _ in range(2):
+            self.hosts.run(3)
+            for end in self.hosts.network.connections("source"):
+                end.abortConnection()
+        self.hosts.run(0.1)
+        self.assertEqual((self.relay.sessions, session.renewals), ({}, 1))
 
     def test_server_stays_away(self) -> None:
         """If it does not, clients are let go after the time that is set."""

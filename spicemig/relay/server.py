@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
@@ -43,6 +43,7 @@ class ServerConnection(RelayConnection):
         self.mini = True
         self.caps: Caps = (frozenset(), frozenset())
         self.watch: Any = None
+        self.broken = False  # lost, and not because the server has closed it
         self._linked = False
         self._early = b""
         self._waiting: Deferred[Any] | None = None
@@ -140,6 +141,8 @@ class ServerConnection(RelayConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        # spice-server does not say goodbye over TLS, so there it means nothing
+        self.broken = bool(reason.check(ConnectionLost)) and not secure(self.address)
         if reason.check(ConnectionDone):
             reason = Failure(LinkBroken("the server closed the connection during the link"))
         self._fail(reason)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PAUSED = (Stage.HURRIED, Stage.SWITCHING, Stage.RENEWING)  # the client waits for the next server
 ORPHAN_SECONDS = 1.0  # for a server to lose its main channel after another one, if it is gone
+BREAKS_APART_SECONDS = 60.0  # between two connections that are taken for broken, not closed
 
 
 class RelayedSession:
@@ -74,6 +75,7 @@ class RelayedSession:
         self._deadline: Any = None
         self._renewing: Deferred[Any] | None = None
         self._hold_until: float | None = None
+        self._renewed_at: float | None = None
         self._silent: Address | None = None  # the server that has gone without a word
         self._init: Deferred[None] | None = None
         self._waiting_paused: list[Deferred[None]] = []
@@ -127,7 +129,8 @@ class RelayedSession:
             if not pipe.core.paused:
                 self._turn(Input.RENEWAL_FAILED)  # nobody can complete the message
         elif pipe.key == MAIN or pipe.core.leaving or self.stage is Stage.RENEWING:
-            self._silent = self.address if self.stage is Stage.SETTLED else None
+            closed = self.stage is Stage.SETTLED and not self._line_broken(pipe.server)
+            self._silent = self.address if closed else None
             self._turn(Input.SOURCE_LOST)
         else:  # the first of all, or the only one
             pipe.core.leave()
@@ -148,8 +151,23 @@ class RelayedSession:
         return messages, owed_bytes
 
     def _drop_orphan(self, pipe: Pipe, server: ServerConnection) -> None:
-        if pipe.server is server and not self.closed and self.stage is not Stage.RENEWING:
+        if pipe.server is not server or self.closed or self.stage is Stage.RENEWING:
+            return
+        if self._line_broken(server) and pipe.core.renewable:
+            self._turn(Input.SOURCE_LOST)
+        else:
             self.channel_dropped(pipe)
+
+    def _line_broken(self, server: ServerConnection) -> bool:
+        """
+        Whether a connection was lost that the server may not have closed.
+
+        Servers give up clients in the same way that say nothing any more, or when another
+        client comes; so this is believed once in a while only.
+        """
+        now = self.relay.clock.seconds()
+        believed = self._renewed_at is None or now - self._renewed_at > BREAKS_APART_SECONDS
+        return server.broken and believed
 
     def channel_dropped(self, pipe: Pipe) -> None:
         """A channel ends from the servers' side."""
@@ -480,6 +498,7 @@ class RelayedSession:
         assert self.address is not None
         self._hold_until = None
         self.renewals += 1
+        self._renewed_at = self.relay.clock.seconds()
         self._moved("renewed")
         self.route.moved(self.address)
         self.log.info("client {client}: anew on {server}", client=self.peer, server=str(self.address))
