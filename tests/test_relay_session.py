@@ -12,6 +12,7 @@ from spicemig.channels.tickets import Ticket
 from spicemig.client.hosts import Address
 from spicemig.client.session import STOCK, Abilities, ViewerSession
 from spicemig.errors import LinkError, ProtocolError
+from spicemig.migration.stages import Stage as LeavingStage
 from spicemig.relay.client import ClientFactory
 from spicemig.relay.handover import Stage
 from spicemig.relay.relay import Relay, RelaySettings
@@ -300,6 +301,26 @@ class MovedTests(RelayCase):
         self.hosts.run(0.1)
         self.assertEqual(session.failures, 1)
 
+    def test_target_lost_late(self) -> None:
+        """If the source hears it too late, the session begins anew where it is sent."""
+        for stage in (LeavingStage.PRECOPY, LeavingStage.STOP):
+            self.set_up()
+            viewer = self.viewer()
+            (session,) = self.relay.sessions.values()
+
+            def cut(side: str, reached: LeavingStage, stage: LeavingStage = stage) -> None:
+                if reached is stage:
+                    for end in self.hosts.network.connections("target"):
+                        if end.here.port == PORT:
+                            end.abortConnection()
+
+            self.hosts.source.migrations.stage_hook = cut
+            report = self.hosts.moved()
+            self.assertEqual(report["outcome"], "completed", report)
+            self.hosts.run(1)
+            self.assertEqual((session.failures, session.renewals, viewer.over), (1, 1, False))
+            self.assert_same_picture(viewer)
+
     def test_unreachable_target(self) -> None:
         """If the relay cannot reach the target in time, the session begins anew when the guest is there."""
         viewer = self.viewer()
@@ -457,6 +478,20 @@ class RenewedTests(RelayCase):
                 end.abortConnection()
         self.hosts.run(0.1)
         self.assertEqual((self.relay.sessions, session.renewals), ({}, 1))
+
+    def test_client_stalled(self) -> None:
+        """A client that takes nothing any more is let go when its server gives it up."""
+        viewer = self.viewer()
+        self.hosts.network.stall("relay")
+        for seed in range(20):
+            self.hosts.source.guest.draw(copy(picture(100 + seed, 100, 100, seed=seed), 0, 0))
+            self.hosts.run(0.01)
+        self.hosts.network.settle(60, 0.1)
+        self.assertEqual(self.relay.sessions, {})
+        self.assertEqual(self.hosts.source.sessions.clients, {})
+        self.hosts.network.resume("relay")
+        self.hosts.run(0.1)
+        self.assertTrue(viewer.over)
 
     def test_server_stays_away(self) -> None:
         """If it does not, clients are let go after the time that is set."""

@@ -70,6 +70,7 @@ class RelayedSession:
         self.connected_at = relay.clock.seconds()
         self._paused_at = 0.0
         self._target: Target | None = None
+        self._invited_to: Address | None = None  # even if it cannot be linked to
         self._linking: Deferred[None] | None = None
         self._left: list[ServerConnection] = []  # connections to the source, until all channels are over
         self._deadline: Any = None
@@ -162,12 +163,13 @@ class RelayedSession:
         """
         Whether a connection was lost that the server may not have closed.
 
-        Servers give up clients in the same way that say nothing any more, or when another
-        client comes; so this is believed once in a while only.
+        Servers give up a client in the same way that takes nothing any more, or when another
+        comes; so this is believed of no such client, and only once in a while.
         """
+        if not server.broken or any(pipe.stuck for pipe in self.pipes.values()):
+            return False
         now = self.relay.clock.seconds()
-        believed = self._renewed_at is None or now - self._renewed_at > BREAKS_APART_SECONDS
-        return server.broken and believed
+        return self._renewed_at is None or now - self._renewed_at > BREAKS_APART_SECONDS
 
     def channel_dropped(self, pipe: Pipe) -> None:
         """A channel ends from the servers' side."""
@@ -231,7 +233,7 @@ class RelayedSession:
             init.callback(None)
 
     def _invited(self, pipe: Pipe, event: Invited) -> None:
-        address = self._of_same_kind(Address.of(event.destination))
+        self._invited_to = address = self._of_same_kind(Address.of(event.destination))
         if self.stage is not Stage.RENEWING:
             self._drop_target()
             self._target = Target(address, event.version)
@@ -244,13 +246,11 @@ class RelayedSession:
         return address
 
     def _cancelled(self, pipe: Pipe, event: InvitationCancelled) -> None:
+        self._invited_to = None
         self._turn(Input.CANCELLED)
 
     def _sent_over(self, pipe: Pipe, event: SentOver) -> None:
-        if self._target is None:
-            self.broken(pipe, ProtocolError(LinkError.INVALID_DATA, "MigrateEnd without a target"))
-        else:
-            self._turn(Input.SENT_AWAY)
+        self._sent(pipe, Input.SENT_AWAY)
 
     def _sent_elsewhere(self, pipe: Pipe, event: SentElsewhere) -> None:
         self._drop_target()
@@ -258,10 +258,16 @@ class RelayedSession:
         self._turn(Input.SENT_AWAY)
 
     def _leaves(self, pipe: Pipe, event: Leaves) -> None:
+        self._sent(pipe, Input.CHANNEL_LEAVES)
+
+    def _sent(self, pipe: Pipe, what: Input) -> None:
+        """To the target, whether the server has heard already that the links there are lost or not."""
+        if self._target is None and self._invited_to is not None:
+            self._target, what = Target(self._invited_to, None), Input.SENT_AWAY
         if self._target is None:
-            self.broken(pipe, ProtocolError(LinkError.INVALID_DATA, "Migrate without a target"))
+            self.broken(pipe, ProtocolError(LinkError.INVALID_DATA, f"{what.value} without an invitation"))
         else:
-            self._turn(Input.CHANNEL_LEAVES)
+            self._turn(what)
 
     def _paused(self, pipe: Pipe, event: Paused) -> None:
         pipe.drop_server()
@@ -421,6 +427,7 @@ class RelayedSession:
         assert self._target is not None
         self._stop_deadline()
         self.address, self._target = self._target.address, None
+        self._invited_to = None
         self.handovers += 1
         self._moved("completed")
         self.route.moved(self.address)
@@ -442,6 +449,7 @@ class RelayedSession:
             linking.cancel()
         self._close_left()
         target, self._target = self._target, None
+        self._invited_to = None
         now = self.relay.clock.seconds()
         if self._hold_until is None:
             self._hold_until = now + self.relay.settings.hold_seconds

@@ -177,6 +177,13 @@ class Program(ProcessProtocol):
             self.kill()
             await self.when_ended(END_SECONDS)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it stands still (SIGSTOP)."""
+        return (
+            self.running and Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        )
+
     def when_ended(self, seconds: float = END_SECONDS) -> Deferred:
         """Fires with the exit status (negative: the signal)."""
         waiting: Deferred[int] = Deferred()
@@ -207,7 +214,7 @@ class Daemon(Program):
 
     ``options`` are INI sections: ``{"listen": {"plain": ...}}``; what is not given
     is filled in so that everything works on loopback. ``kill_at`` names a stage of
-    the handover at which the daemon kills itself (SIGKILL).
+    the handover at which the daemon kills itself (SIGKILL), or with ``=STOP`` behind it stops.
     """
 
     def __init__(
