@@ -11,6 +11,7 @@ from twisted.trial.unittest import SkipTest
 from spicemig.channels import websocket
 from spicemig.daemons.config import VIEWER
 from tests.peers.harness import Daemon, PeersTestCase, Program, eventually, why_no
+from tests.peers.qemu import Qemu
 from tests.peers.xscreen import XScreen, find
 
 EDGE = 8  # pixels, over which the page draws a frame
@@ -31,6 +32,10 @@ class Browser(Program):
         more = [f"--user-data-dir={self.directory}", "--window-size=1600,1200", f"--app={address}"]
         more.append("--ignore-certificate-errors")
         self.start(["/usr/bin/chromium", *options.split(), *more], {"DISPLAY": self.screen.display})
+
+    async def away(self) -> None:
+        """Take the mouse out of the picture."""
+        await self.screen.do("mousemove", "1590", "1190")
 
 
 class BrowserCase(PeersTestCase):
@@ -53,7 +58,7 @@ class BrowserCase(PeersTestCase):
         browser.open(f"{scheme}://127.0.0.1:{host.port('websocket')}/")
         return browser
 
-    async def shows(self, host: Daemon, browser: Browser) -> tuple[int, int]:
+    async def shows(self, host: Daemon | Qemu, browser: Browser) -> tuple[int, int]:
         """The guest's picture stands in the browser's window, pixel for pixel; where."""
 
         async def found() -> tuple[int, int] | None:
@@ -61,4 +66,14 @@ class BrowserCase(PeersTestCase):
             inside = (EDGE, EDGE, picture.width - EDGE, picture.height - EDGE)
             return find(picture.crop(inside), browser.screen.picture())
 
-        return await eventually(found, 30, "the guest's picture is in the browser's window")
+        try:
+            return await eventually(found, 30, "the guest's picture is in the browser's window")
+        except AssertionError:
+            (await host.screenshot()).save(self.directory / "different-guest.png")
+            browser.screen.picture().save(self.directory / "different-screen.png")
+            raise
+
+    async def type_letter(self, browser: Browser, picture_at: tuple[int, int], letter: str) -> None:
+        """Click into the picture and press a key."""
+        left, top = picture_at
+        await browser.screen.do("mousemove", str(left + 300), str(top + 300), "click", "1", "key", letter)

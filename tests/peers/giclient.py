@@ -10,7 +10,8 @@ told by {"t": seconds since the epoch, "event": name, ...}.
 
 Commands ("do"): connect (host, port, tls_port, unix_path, ca_file, cert_subject,
 password, proxy, read_only), disconnect, key (codes), key_down, key_up (code), motion (dx,
-dy), position (x, y), button (button), shot (path), prefer_codecs (codecs), stats, quit.
+dy), position (x, y), button (button), shot (path), prefer_codecs (codecs), stats, pause (the
+longest time without a change of the picture since it was asked last), quit.
 """
 
 import ctypes
@@ -92,6 +93,8 @@ class Client:
         self.session = None
         self.channels = {}
         self.counts = {}
+        self.changed = time.monotonic()
+        self.pause_seconds = 0.0
         self.buttons = 0
 
     def tell(self, event, **more):
@@ -171,6 +174,15 @@ class Client:
         mode = self.one("main").get_property("mouse-mode") if "main:0" in self.channels else 0
         return {"counts": self.counts, "read_bytes": read, "mouse_mode": mode}
 
+    def do_pause(self):
+        self.look_at_time()
+        seconds, self.pause_seconds = self.pause_seconds, 0.0
+        return {"seconds": seconds}
+
+    def look_at_time(self):
+        before, self.changed = self.changed, time.monotonic()
+        self.pause_seconds = max(self.pause_seconds, self.changed - before)
+
     def do_prefer_codecs(self, codecs):
         return {"sent": self.one("display").display_channel_change_preferred_video_codec_types(codecs)}
 
@@ -234,6 +246,7 @@ class Client:
     def invalidate(self, channel, x, y, width, height):
         # too many to tell of each
         self.counts["invalidate"] = self.counts.get("invalidate", 0) + 1
+        self.look_at_time()
 
     def hook_cursor(self, channel):
         listen(channel, "cursor-set", lambda c, *_: self.tell("cursor-set"))

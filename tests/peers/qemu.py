@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A stock QEMU with spice-server, and a guest of 16 bytes that shows what is typed."""
+"""A stock QEMU with spice-server, and a guest of 57 bytes that shows what is typed, and moves if wanted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ from tests.peers.harness import Program, eventually
 
 QEMU = "qemu-system-x86_64"
 
-# xor ax,ax; mov ds,ax; again: mov ah,0; int 16h (a key is waited for);
-# mov ah,0eh; mov bh,0; int 10h (and shown); jmp again
-ECHO = bytes.fromhex("31c0 8ed8 b400 cd16 b40e b700 cd10 ebf4")
+BUSY = " "  # the key that has the guest change a character with every tick, and stop that
+TICK_SECONDS = 0.055
+
+ECHO = bytes.fromhex(
+    "31c0 8ed8 b800b8 8ec0"  # xor ax,ax; mov ds,ax; mov ax,0b800h (the screen); mov es,ax
+    "c606007e00"  # mov byte [7e00h],0 (whether it is busy)
+    "fb f4"  # again: sti; hlt (for a tick of the clock)
+    "f606007e01 7405"  # test byte [7e00h],1; jz keys
+    "26fe069e00"  # inc byte es:[9eh] (the last character of the first line)
+    "b401 cd16 74ec"  # keys: mov ah,1; int 16h (whether there is one); jz again
+    "b400 cd16 3c20 7507"  # mov ah,0; int 16h (which one); cmp al,' '; jnz show
+    "8036007e01 ebeb"  # xor byte [7e00h],1; jmp keys
+    "b40e b700 cd10 ebe3"  # show: mov ah,0eh; mov bh,0; int 10h; jmp keys
+)
 SECTOR_BYTES, FLOPPY_BYTES = 512, 1440 * 1024
 TEXT_ADDRESS, COLUMNS, ROWS = 0xB8000, 80, 25
 
@@ -61,7 +72,8 @@ class Qemu(Program):
     """
     A virtual machine; ``incoming`` ones wait for another to be moved to them.
 
-    ``seamless`` is QEMU's own option. With a ticket, clients must know it.
+    ``seamless`` is QEMU's own option. ``many_clients`` may connect at once if spice-server is
+    asked for that, which it says is not finished. With a ticket, clients must know it.
     """
 
     def __init__(
@@ -72,6 +84,7 @@ class Qemu(Program):
         port: int,
         ticket: str = "",
         seamless: bool = True,
+        many_clients: bool = False,
         incoming: int = 0,
     ) -> None:
         super().__init__(name)
@@ -80,6 +93,7 @@ class Qemu(Program):
         self.spice_port = port
         self.ticket = ticket
         self.seamless = seamless
+        self.many_clients = many_clients
         self.incoming = incoming
         self.monitor: Monitor
 
@@ -99,7 +113,8 @@ class Qemu(Program):
         disk = ["-drive", f"file={floppy},format=raw,if=floppy,readonly=on", "-boot", "a"]
         self.start(
             ["/usr/bin/env", QEMU, *machine, *disk, "-spice", spice]
-            + ["-qmp", f"unix:{socket},server=on,wait=off", *more]
+            + ["-qmp", f"unix:{socket},server=on,wait=off", *more],
+            {"SPICE_DEBUG_ALLOW_MC": "1"} if self.many_clients else None,
         )
 
         endpoint = UNIXClientEndpoint(reactor, str(socket), timeout=5)
@@ -139,16 +154,19 @@ class Qemu(Program):
         return Image.open(file).convert("RGB")
 
     async def migrate(
-        self, to: Qemu, until_linked: Callable[[], Any], patience_seconds: float = 10.0
+        self,
+        to: Qemu,
+        until_linked: Callable[[], Any],
+        patience_seconds: float = 10.0,
+        *,
+        host: str = "127.0.0.1",
     ) -> None:
         """
         Move the machine and its clients as libvirt does: tell the clients first, and be
         done when spice-server says that they have left. ``until_linked`` takes the time
-        that moving a larger machine takes.
+        that moving a larger machine takes; ``host`` is where clients find the target.
         """
-        await self.monitor.do(
-            "client_migrate_info", protocol="spice", hostname="127.0.0.1", port=to.spice_port
-        )
+        await self.monitor.do("client_migrate_info", protocol="spice", hostname=host, port=to.spice_port)
         await until_linked()
         await self.monitor.do("migrate", uri=f"tcp:127.0.0.1:{to.incoming}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,10 @@ class RemoteViewer(Program):
 
 def find(part: Image.Image, whole: Image.Image) -> tuple[int, int] | None:
     """Where a picture stands, pixel for pixel, inside another."""
-    row = part.height // 3
-    line = part.crop((0, row, part.width, row + 1)).tobytes()
+    lines = [part.crop((0, y, part.width, y + 1)).tobytes() for y in range(part.height)]
+    row = max(range(part.height), key=lambda y: len(zlib.compress(lines[y], 1)))  # not an empty one
     for y in range(whole.height):
-        at = whole.crop((0, y, whole.width, y + 1)).tobytes().find(line)
+        at = whole.crop((0, y, whole.width, y + 1)).tobytes().find(lines[row])
         left, top = at // 3, y - row
         if at < 0 or at % 3 or top < 0:
             continue
