@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # make demo    a session moved between two servers and back, with pictures in demo/
+# make soak    a browser and spice-gtk behind a relay, over 20 handovers and 5 migrations of QEMU in each scheme;
+#              screenshots in build/soak/; SOAK="--handovers 3 --migrations 1" makes a short run
 # make check   ruff, mypy, all tests, and as root on Debian make check-deb; INSTALL_PEERS=1 first installs what they need
 # make lint    ruff and mypy only
 # make bench   traces replayed (also over TCP), codecs, memory, pause of a handover, cost of an idle daemon, drawing operations,
@@ -21,7 +23,7 @@ PEERS := gir1.2-spiceclientglib-2.0 python3-gi xvfb virt-viewer xdotool x11-util
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 KERNELS := $(wildcard spicemig/_kernels/*.[ch])
 
-.PHONY: all demo check check-debian lint bench deb check-deb docs clean peers
+.PHONY: all demo check check-debian lint bench soak deb check-deb docs clean peers
 
 all: $(VENV)/ready
 
@@ -56,6 +58,9 @@ bench: all
 	$(BIN)/python benchmarks/raster.py
 	$(BIN)/python benchmarks/wire_packing.py
 	$(BIN)/python benchmarks/relay.py
+
+soak: all
+	$(BIN)/python -m tests.peers.soak_relay $(SOAK)
 
 deb:
 	rm -rf build/deb
