@@ -124,6 +124,25 @@ class ServedTests(RelayCase):
         self.hosts.run(0.1)
         self.assert_nothing_left()
 
+    def test_come_again(self) -> None:
+        """Clients can be told to connect again, those that came by certain ports."""
+        viewers = [self.viewer() for _ in range(2)]
+        before = set(self.relay.sessions)
+        self.hosts.wait(self.relay.send_again({PORT + 1}))
+        self.assertEqual(set(self.relay.sessions), before)
+        self.hosts.wait(self.relay.send_again({PORT}), 1)
+        self.hosts.run(1)
+        self.assertEqual((len(self.relay.sessions), before & set(self.relay.sessions)), (2, set()))
+        for viewer in viewers:
+            self.assertEqual([move.target for move in viewer.moves], [str(AT_RELAY)])
+            self.assert_same_picture(viewer)
+
+    def test_come_again_unheard(self) -> None:
+        """Who does not go when it is told to is not waited for."""
+        self.viewer()
+        self.hosts.network.stall("relay")
+        self.hosts.wait(self.relay.send_again({PORT}), 3)
+
     def test_many(self) -> None:
         """Several clients at once, each with its own channels."""
         viewers = [self.viewer(abilities) for abilities in (STOCK, OLD, Abilities(read_only=True))]

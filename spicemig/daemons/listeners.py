@@ -35,6 +35,7 @@ class Listeners:
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
         self.ports: dict[str, list[IListeningPort]] = {}
+        self.kept_ports: set[int] = set()  # which systemd goes on to listen on when we do not
         self._wanted: list[tuple[str, str, str, Any, Any]] = []
 
     def add(self, kind: str, where: tuple[str, str], description: str, factory: Any, tls: Any = None) -> None:
@@ -70,6 +71,7 @@ class Listeners:
         def listens(port: Any) -> None:
             if isinstance(endpoint, AdoptedStreamServerEndpoint):
                 keep_path(port)
+                self.kept_ports.add(getattr(port.getHost(), "port", 0))
             self.ports[kind].append(port)
 
         return endpoint.listen(factory).addCallbacks(listens, failed)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import ssl
+from twisted.internet.defer import ensureDeferred
 from zope.interface import implementer
 
 import spicemig
@@ -114,6 +115,15 @@ class RelayDaemon(DaemonService):
     def _begin(self) -> None:
         if self.follower is not None:
             self.follower.contact.start()
+
+    def _before_end(self) -> Any:
+        """Tell clients whose port systemd keeps to come again: it takes them for the next relay."""
+        return ensureDeferred(self._send_clients_again())
+
+    async def _send_clients_again(self) -> None:
+        await self.listeners.close()  # it is not this one that they are to find
+        if hasattr(self, "relay"):
+            await self.relay.send_again(self.listeners.kept_ports)
 
     def _end(self) -> None:
         super()._end()

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -98,6 +99,7 @@ class RelayConnection(Protocol):
     pipe: Pipe | None = None  # what everything is for, once the link is through
     _cutting: Any = None
     _bulk: Bulk | None = None
+    _when_lost: Deferred[None] | None = None
 
     def connectionMade(self) -> None:
         # a unix socket's transport claims to be TCP in Twisted 22.4
@@ -160,7 +162,16 @@ class RelayConnection(Protocol):
         if not self.lost and self.transport is not None:
             self.transport.abortConnection()
 
+    def when_lost(self) -> Deferred[None]:
+        """Fires, for whoever asks first, when the connection is gone."""
+        self._when_lost = Deferred()
+        if self.lost:
+            self._when_lost.callback(None)
+        return self._when_lost
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost = True
+        if self._when_lost is not None and not self._when_lost.called:
+            self._when_lost.callback(None)
         if self._cutting is not None and self._cutting.active():
             self._cutting.cancel()

@@ -9,11 +9,12 @@ where its server is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from spicemig.channels.keys import KeyPool
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from spicemig.relay.client import ClientConnection
 
 CHANNELS = frozenset(CHANNEL_TYPES) - {"migration"}  # that are passed on
+GOODBYE_SECONDS = 2.0  # for clients to go when they are told to come again
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,22 @@ class Relay:
         for session in self.sessions.values():
             counts[session.stage] += 1
         return {stage.value: count for stage, count in counts.items()}
+
+    def send_again(self, ports: Container[int]) -> Deferred[Any]:
+        """
+        Have the clients that came by these ports connect again.
+
+        Fires when they are gone, or soon if they do not go.
+        """
+        going = []
+        for session in list(self.sessions.values()):
+            clients = [pipe.client for pipe in session.pipes.values()]
+            if any(getattr(client.transport.getHost(), "port", None) in ports for client in clients):
+                going += [client.when_lost() for client in clients]
+                session.send_again()
+        return DeferredList(going, consumeErrors=True).addTimeout(
+            GOODBYE_SECONDS, self.clock, lambda result, timeout: None
+        )
 
     def close(self) -> None:
         """End all sessions."""

@@ -514,6 +514,10 @@ class RelayedSession:
     def _begin_anew(self) -> None:
         """As the last resort, have the client come to the relay again."""
         self.relay.tally.handovers["lost"] += 1
+        self.send_again()
+
+    def send_again(self) -> None:
+        """Have the client come to the relay again; one that knows no way is disconnected."""
         pipe = self.pipes.get(MAIN)
         destination = None if pipe is None or not pipe.core.paused else self.relay.destination(pipe.client)
         if pipe is None or destination is None:

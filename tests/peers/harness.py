@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,16 @@ class Program(ProcessProtocol):
         env = {**os.environ, "PYTHONPATH": str(CHECKOUT), **(environment or {})}
         self.process = reactor.spawnProcess(self, arguments[0], arguments, env, path=str(CHECKOUT))
 
+    def start_with(self, arguments: list[str], passed: socket.socket | None) -> None:
+        """Run it, with a socket as systemd passes it on."""
+        if passed is None:
+            self.start(arguments)
+            return
+        env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "plain"}
+        command = ["/bin/sh", "-c", 'export LISTEN_PID=$$; exec "$@"', "sh", *arguments]
+        fds = {0: "w", 1: "r", 2: "r", 3: passed.fileno()}
+        self.process = reactor.spawnProcess(self, command[0], command, env, path=str(CHECKOUT), childFDs=fds)
+
     @property
     def pid(self) -> int:
         """Its process id."""
@@ -233,6 +244,7 @@ class Daemon(Program):
         self.directory = directory / self.name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.kill_at = kill_at
+        self.passed: socket.socket | None = None  # that listens already, as systemd would pass it
         self.control = self.directory / "control.sock"
         self.unix = self.directory / "viewer.sock"
         self.ini = self.directory / "settings.ini"
@@ -274,7 +286,7 @@ class Daemon(Program):
         """Start it and wait until it answers on its control socket."""
         program = [str(HERE / "killable.py"), self.kill_at or ""]
         twistd = ["-n", "--pidfile=", f"spice-{self.kind}", "--config", str(self.ini)]
-        self.start([sys.executable, *program, *twistd])
+        self.start_with([sys.executable, *program, *twistd], self.passed)
 
         async def answers() -> bool:
             if not self.running:

@@ -120,14 +120,10 @@ class RelayKilledTests(FaultCase):
         relay = await self.relay(plain(source))
         client = await self.client_of(relay)
         await client.do("key", codes=[30])
-        await eventually(lambda: self.saw_keys(source), what="the key came to the guest")
+        await eventually(lambda: keys_seen(source), what="the key came to the guest")
         await self.killed(relay, client)
         await self.goes_on(self.client, source, typed=1)
         self.assertEqual(len((await source.get("/v1/sessions"))["sessions"]), 1)
-
-    async def saw_keys(self, host: Daemon) -> bool:
-        """Whether the guest was typed something."""
-        return bool(await keys_seen(host))
 
     async def test_in_a_handover(self):
         """The guest moves on, and who comes again is brought to it."""
@@ -450,3 +446,32 @@ class ClientStalledTests(FaultCase):
         cable.resume()
         await eventually(lambda: stalled.happened("disconnected"), what="spice-gtk is disconnected")
         await self.undisturbed(other)
+
+
+class RestartedTests(FaultCase):
+    """A relay whose port systemd holds is restarted, and its clients come again by themselves."""
+
+    async def activated(self, source: Daemon, passed: socket.socket) -> Relay:
+        """A relay that systemd has started, with a socket that listens already."""
+        options = {"listen": {"plain": "systemd:domain=INET:index=0"}}
+        relay = Relay(self.short_directory, plain(source), options=options)
+        relay.passed = passed
+        return await self.program(relay).up()
+
+    async def test_restarted(self):
+        """spice-gtk goes on in a new session, with the guest's picture; nobody had to do anything."""
+        source = await self.source()
+        passed = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(passed.close)
+        relay = await self.activated(source, passed)
+        client = await self.client_of(relay)
+        await client.do("key", codes=[30])
+        await eventually(lambda: keys_seen(source), what="the key came to the guest")
+        relay.kill(signal.SIGTERM)
+        await relay.when_ended()
+        relay = await self.activated(source, passed)
+        await self.settled(relay, source)
+        await self.same_picture(source, lambda: client.picture(self.directory), seconds=20)
+        await client.do("key", codes=[30])
+        await self.sees_keys(source, [30, 30])
+        self.assertEqual(client.happened("disconnected"), [])
