@@ -499,18 +499,20 @@ class RenewedTests(RelayCase):
         self.assertEqual((self.relay.sessions, session.renewals), ({}, 1))
 
     def test_client_stalled(self) -> None:
-        """A client that takes nothing any more is let go when its server gives it up."""
-        viewer = self.viewer()
-        self.hosts.network.stall("relay")
-        for seed in range(20):
-            self.hosts.source.guest.draw(copy(picture(100 + seed, 100, 100, seed=seed), 0, 0))
-            self.hosts.run(0.01)
-        self.hosts.network.settle(60, 0.1)
-        self.assertEqual(self.relay.sessions, {})
-        self.assertEqual(self.hosts.source.sessions.clients, {})
-        self.hosts.network.resume("relay")
-        self.hosts.run(0.1)
-        self.assertTrue(viewer.over)
+        """A client that takes and says nothing any more is let go when its server has given it up."""
+        for drawn, seconds in ((20, 60), (0, 100)):
+            self.set_up()
+            viewer = self.viewer()
+            self.hosts.network.stall("relay")
+            for seed in range(drawn):
+                self.hosts.source.guest.draw(copy(picture(100 + seed, 100, 100, seed=seed), 0, 0))
+                self.hosts.run(0.01)
+            self.hosts.network.settle(seconds, 0.1)
+            self.assertEqual(self.relay.sessions, {})
+            self.assertEqual(self.hosts.source.sessions.clients, {})
+            self.hosts.network.resume("relay")
+            self.hosts.run(0.1)
+            self.assertTrue(viewer.over)
 
     def test_server_stays_away(self) -> None:
         """If it does not, clients are let go after the time that is set."""

@@ -216,6 +216,8 @@ class SilenceTests(RelayCase):
         self.hosts.run(7)
         self.assertEqual(self.door.count, before + 1)
         self.hosts.wait(viewer.disconnect())
+        self.hosts.run(0.1)
+        self.assertEqual(self.hosts.network.connections("client"), [])
         self.hosts.network.settle(15, 0.1)
         self.assertEqual(self.door.count, before + 1)
         calls = [call for call in self.hosts.clock.getDelayedCalls() if "Silence" in str(call.func)]

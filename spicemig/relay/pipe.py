@@ -43,11 +43,6 @@ class Pipe:
         """Channel and id."""
         return self.core.name, self.core.channel_id
 
-    @property
-    def stuck(self) -> bool:
-        """Whether the client does not take what it is told."""
-        return Valve.SLOW in self.from_server.reasons
-
     def open(self) -> None:
         """Begin, with what the server has said already."""
         self.client.transport.registerProducer(self.from_server, True)

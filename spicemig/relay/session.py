@@ -163,13 +163,12 @@ class RelayedSession:
         """
         Whether a connection was lost that the server may not have closed.
 
-        Servers give up a client in the same way that takes nothing any more, or when another
-        comes; so this is believed of no such client, and only once in a while.
+        Servers give up a client in the same way that says nothing any more, or when another
+        comes; so this is believed once in a while only.
         """
-        if not server.broken or any(pipe.stuck for pipe in self.pipes.values()):
-            return False
         now = self.relay.clock.seconds()
-        return self._renewed_at is None or now - self._renewed_at > BREAKS_APART_SECONDS
+        believed = self._renewed_at is None or now - self._renewed_at > BREAKS_APART_SECONDS
+        return server.broken and believed
 
     def channel_dropped(self, pipe: Pipe) -> None:
         """A channel ends from the servers' side."""

@@ -84,7 +84,7 @@ class Soak(BrowserCase, StockCase):
     async def look(self, scheme: str, number: int, host: Daemon | Qemu) -> tuple[bool | None, bool | None]:
         """Whether spice-gtk and the browser show the guest's picture; what they show is kept."""
         gtk = browser = None
-        name = f"{scheme.replace(' ', '-')}-{number:02}"
+        name = f"{scheme.replace(', ', '-')}-{number:02}"
         client, tab = self.gtk_client, self.tab
         if client is not None:
             gtk = await self.right(
