@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 from twisted.internet import reactor
@@ -48,9 +49,8 @@ class StockCase(RelayCase):
     async def relay_to(self, machine: Qemu, **options: dict) -> Relay:
         """A relay with the machine's ticket, and these sections of settings."""
         ticket = {"ticket_file": self.secret("machine-ticket", "barley")["ticket_file"]}
-        return await self.relay(
-            f"spice://127.0.0.1:{machine.spice_port}", options={"relay": ticket, **options}
-        )
+        options["relay"] = {**ticket, **options.get("relay", {})}
+        return await self.relay(f"spice://127.0.0.1:{machine.spice_port}", options=options)
 
     async def booted(self, machine: Qemu) -> None:
         """The guest has started."""
@@ -166,6 +166,23 @@ class StockServerTests(StockCase):
         """
         session = await self.moves(seamless=False, hurried=True)
         self.assertEqual(session["handovers"] + session["renewals"], MOVES)
+
+    async def test_stands_still(self):
+        """A machine whose program stands still for a while, and then goes on, gets its client back."""
+        here = await self.machine(0, ticket="barley")
+        relay = await self.relay_to(here, relay={"silence_seconds": 2, "link_seconds": 1})
+        client = await self.gtk()
+        await client.attach(port=relay.port("plain"))
+        await self.booted(here)
+        await self.type_letters(client, here, "as")
+        here.kill(signal.SIGSTOP)
+        await self.all_are(relay, "renewing")
+        await client.do("key", codes=[CODES["d"]])
+        here.kill(signal.SIGCONT)
+        await self.settled_at(relay, here)
+        await self.shows_letters(here, "d")
+        await self.same_picture(here, lambda: client.picture(self.directory))
+        self.assertEqual(client.happened("disconnected"), [])
 
 
 async def _at_once() -> None:
