@@ -8,6 +8,7 @@ from typing import Any
 
 from spicemig.client.session import ViewerSession
 from spicemig.relay.handover import Stage
+from spicemig.relay.relay import RelaySettings
 from spicemig.testing.guests import copy, fill, picture
 from spicemig.testing.hosts import MIGRATION_PORT, PORT, Host
 from spicemig.testing.network import MemoryTransport
@@ -207,6 +208,17 @@ class SilenceTests(RelayCase):
         self.hosts.network.stall("source")
         self.hosts.network.settle(100, 0.1)
         self.assertEqual((self.stages(), self.door.count), ([Stage.SETTLED], before))
+
+    def test_other_settings(self) -> None:
+        """What is set while there are clients counts from then on."""
+        self.viewer()
+        self.relay.take(RelaySettings(silence_seconds=0.0))
+        self.hosts.network.stall("source")
+        self.hosts.network.settle(30, 0.1)
+        self.assertEqual(self.stages(), [Stage.SETTLED])
+        self.relay.take(RelaySettings(silence_seconds=1.0))
+        self.hosts.network.settle(1.25 + 5 + 1, 0.1)
+        self.assertEqual(self.stages(), [Stage.RENEWING])
 
     def test_nobody(self) -> None:
         """Without clients nothing is looked at, even if the last has gone while its server was asked."""

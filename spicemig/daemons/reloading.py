@@ -16,7 +16,15 @@ RELOADED: dict[str, tuple[str, ...]] = {
     "listen": ("max_clients", "multi_client"),
     "tls": ("certificate", "key", "ca", "client_ca", "minimum_version"),
     "auth": ("mode", "ticket_file", "ticket_expires_seconds"),
-    "relay": ("routes", "follow", "ticket_file", "link_seconds", "handover_seconds", "hold_seconds"),
+    "relay": (
+        "routes",
+        "follow",
+        "ticket_file",
+        "link_seconds",
+        "handover_seconds",
+        "hold_seconds",
+        "silence_seconds",
+    ),
     "web": ("token_file",),
 }
 

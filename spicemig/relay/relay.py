@@ -80,10 +80,10 @@ class Relay:
         self.ticket = ticket
         self.policy = policy
         self.counter = LinkCounter(LinkLimits())
-        self.take(settings)
         self.sessions: dict[int, RelayedSession] = {}
         self.tally = RelayTally()
         self.silence = Silence(self)
+        self.take(settings)
 
     def take(self, settings: RelaySettings) -> None:
         """Go by these from now on."""
@@ -91,6 +91,9 @@ class Relay:
         # a link that goes on to a server takes as long as that, too
         seconds = AUTHENTICATION_SECONDS + 2 * settings.link_seconds
         self.counter.limits = LinkLimits(authentication_seconds=seconds)
+        self.silence.end()
+        if self.sessions:
+            self.silence.begin()
 
     def authenticate(self, password: bytes, now: float) -> bool:
         """Whether the password opens the relay."""
