@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import generate_latest
 from twisted.internet import ssl
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -157,6 +159,19 @@ class DaemonTests(DaemonCase):
         self.assertEqual((route.password, route.servers), (b"of clients", (Address("a", tls_port=5901),)))
         self.assertTrue(daemon.relay.authenticate(b"of clients", 0.0))
         self.assertEqual(daemon.relay.settings.max_clients, 7)
+
+    def test_end(self) -> None:
+        """When clients are told to come again, they find nobody here any more."""
+        daemon = self.daemon()
+        told: list[Any] = []
+
+        def send_again(ports: set[int]) -> Deferred[None]:
+            told.append((set(ports), daemon.listeners.addresses()["plain"]))
+            return succeed(None)
+
+        self.patch(daemon.relay, "send_again", send_again)
+        self.successResultOf(daemon.stopService())
+        self.assertEqual(told, [(set(), [])])
 
     def test_ticket(self) -> None:
         """A ticket can be set, and is read again on SIGHUP."""
