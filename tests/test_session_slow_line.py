@@ -88,7 +88,7 @@ class SlowLineTests(SynchronousTestCase):
         self.begin(jpeg_wan="auto")
         self.assertLess(self.draw_much(2.0), HELD_BYTES)
         self.assertLess(self.wait(lambda: self.difference() < LIKE, 30.0), GOAL_SECONDS)
-        self.assertGreater(self.core.images.sent[ImageType.JPEG], 5)
+        self.assertGreater(self.core.images.tally.images[ImageType.JPEG], 5)
         self.wait(lambda: not self.core.line.lossy and self.difference() == 0, 30.0)
 
     def test_without_loss(self):
@@ -96,7 +96,7 @@ class SlowLineTests(SynchronousTestCase):
         self.begin(jpeg_wan="never")
         self.assertLess(self.draw_much(1.0), HELD_BYTES)
         self.wait(lambda: self.core.idle and self.difference() == 0, 30.0)
-        self.assertEqual(self.core.images.sent[ImageType.JPEG], 0)
+        self.assertEqual(self.core.images.tally.images[ImageType.JPEG], 0)
 
     def test_drawings_come_at_once(self):
         """While lossy parts are made exact, what is drawn anew waits half a second at most."""
