@@ -103,7 +103,7 @@ class RelayInspection(Inspection):
         """
         What waits inside the relay, in bytes: for the client to read, for the server, for the next server.
 
-        Beyond some ten thousand, the other side is not read any more.
+        Beyond some hundred thousand, the other side is not read any more.
         """
         table(
             ("client", "channel", "to client", "to server", "held"),
