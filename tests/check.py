@@ -3,10 +3,10 @@
 Runs every check and sums up: what ``make check`` calls.
 
 The last line of output is ``N passed, N failed, N skipped``; before it stand the
-skipped tests with their reasons. The Debian packages are built and tried beside the
-unit tests; the tests with other programs, whose times matter, have the machine for
-themselves. With ``--debian`` only the unit tests, under the interpreter and the
-libraries of the distribution.
+skipped tests with their reasons. Two steps run at a time, and what each has said is
+printed when it is over: the unit tests; the same under the interpreter and with the
+libraries of the distribution; the Debian packages; and each module of tests with other
+programs. With ``--debian`` there is only the second of these.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 SUMMARY = TOP / "build" / "check.txt"
 DEBIAN = "/usr/bin/python3"
 NEEDED_OF_DEBIAN = "twisted.trial OpenSSL service_identity PIL lz4 cryptography hypothesis".split()
-PACKAGES_LOG = TOP / "build" / "packages.log"
 NEEDED_FOR_PACKAGES = "debootstrap lintian dpkg-buildpackage dh setpriv".split()
+AT_A_TIME = 2  # steps; most of them wait as much as they work
 LINTS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
 _COUNT = re.compile(r"(successes|failures|errors|skips)=(\d+)")
 
@@ -38,37 +41,34 @@ class Tally:
         self.counts: collections.Counter[str] = collections.Counter()
         self.skipped: list[tuple[str, str]] = []  # reason, test
         self.failed: list[str] = []
+        self._lock = threading.RLock()
 
     def lint(self, command: list[str]) -> None:
         """Run a tool of this interpreter's environment; only its failure is counted."""
-        if self._run([str(Path(sys.executable).with_name(command[0])), *command[1:]])[0]:
-            self.counts["failed"] += 1
+        program = str(Path(sys.executable).with_name(command[0]))
+        if self._run(" ".join(command), [program, *command[1:]])[0]:
+            self._count(failed=1)
             self.failed.append(" ".join(command))
 
     def trial(self, python: str, modules: list[str], *, where: str) -> None:
         """Run some test modules; ``where`` names the working directory."""
-        print(f"== {where}: {python} -m twisted.trial", flush=True)
         arguments = ["--temp-directory", str(TOP / "build" / where), "--reporter=text", *modules]
-        status, output = self._run([python, "-m", "twisted.trial", *arguments])
+        status, output = self._run(where, [python, "-m", "twisted.trial", *arguments])
         counts = read_counts(output)
-        self.counts["passed"] += counts["successes"]
-        failed = counts["failures"] + counts["errors"]
-        self.counts["failed"] += failed or int(status != 0)
-        self.counts["skipped"] += counts["skips"]
+        failed = counts["failures"] + counts["errors"] or int(status != 0)
+        self._count(passed=counts["successes"], failed=failed, skipped=counts["skips"])
         self.skipped += [(reason, f"{test} ({where})") for reason, test in read_skips(output)]
         self.failed += [f"{test} ({where})" for test in read_failures(output)]
 
-    def packages(self, building: subprocess.Popen[bytes]) -> None:
-        """Wait until the Debian packages are built and tried; that counts as one test."""
-        print(f"== packages: {' '.join(map(str, building.args))}, all in {PACKAGES_LOG}", flush=True)
-        status = building.wait()
-        print(*PACKAGES_LOG.read_text(errors="replace").splitlines()[-20:], sep="\n", flush=True)
-        self.counts["failed" if status else "passed"] += 1
+    def packages(self) -> None:
+        """Build the Debian packages and try them in a clean Debian; that counts as one test."""
+        status, _output = self._run("packages", ["make", "--no-print-directory", "check-deb"], lines=20)
+        self._count(passed=int(status == 0), failed=int(status != 0))
         self.failed += ["the Debian packages"] * bool(status)
 
     def skip(self, reason: str, test: str) -> None:
         """Count a test that cannot be made here."""
-        self.counts["skipped"] += 1
+        self._count(skipped=1)
         self.skipped.append((reason, test))
 
     def finish(self) -> int:
@@ -81,21 +81,30 @@ class Tally:
         if self.failed:
             print("failed:", *self.failed, sep="\n  ")
         line = ", ".join(f"{self.counts[word]} {word}" for word in ("passed", "failed", "skipped"))
-        SUMMARY.parent.mkdir(exist_ok=True)
         SUMMARY.write_text(line + "\n")
         print(line, flush=True)
         return int(self.counts["failed"] > 0)
 
-    def _run(self, command: list[str]) -> tuple[int, str]:
-        lines = []
-        with subprocess.Popen(
-            command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line)
-                print(line, end="", flush=True)
-        return process.returncode, "".join(lines)
+    def _count(self, **counts: int) -> None:
+        with self._lock:
+            self.counts.update(counts)
+
+    def _run(self, what: str, command: list[str], lines: int | None = None) -> tuple[int, str]:
+        """Status and output of a program; all of that, or the last lines, is printed when it has ended."""
+        print(f"-- {what} begins", flush=True)
+        began = time.monotonic()
+        with open(
+            TOP / "build" / f"{what.replace(' ', '-')}.log", "w+", encoding="utf-8", errors="replace"
+        ) as log:
+            status = subprocess.run(
+                command, cwd=TOP, stdout=log, stderr=subprocess.STDOUT, check=False
+            ).returncode
+            log.seek(0)
+            output = log.read()
+        shown = output if lines is None else "\n".join(output.splitlines()[-lines:])
+        with self._lock:
+            print(f"== {what}, {time.monotonic() - began:.0f} s", shown.rstrip(), sep="\n", flush=True)
+        return status, output
 
 
 def read_counts(output: str) -> collections.Counter[str]:
@@ -155,13 +164,6 @@ def packages_lack() -> str:
     return " ".join(unmet.stderr.split())
 
 
-def build_packages() -> subprocess.Popen[bytes]:
-    """Begin to."""
-    PACKAGES_LOG.parent.mkdir(exist_ok=True)
-    with open(PACKAGES_LOG, "wb") as log:
-        return subprocess.Popen(["make", "check-deb"], cwd=TOP, stdout=log, stderr=subprocess.STDOUT)
-
-
 def debian(tally: Tally) -> None:
     """The unit tests with what the distribution has."""
     if lacks := debian_lacks():
@@ -170,28 +172,37 @@ def debian(tally: Tally) -> None:
         tally.trial(DEBIAN, unit_tests(), where="debian")
 
 
+def packages(tally: Tally) -> None:
+    """The Debian packages."""
+    if lacks := packages_lack():
+        tally.skip(lacks, "the Debian packages")
+    else:
+        tally.packages()
+
+
+def steps(tally: Tally) -> Iterator[Callable[[], None]]:
+    """Everything that may run side by side, the longest first."""
+    yield lambda: tally.trial(sys.executable, unit_tests(), where="unit")
+    yield lambda: debian(tally)
+    yield lambda: packages(tally)
+    for path in sorted((TOP / "tests" / "peers").glob("test_*.py")):
+        module = f"tests.peers.{path.stem}"
+        yield lambda module=module: tally.trial(sys.executable, [module], where=module)
+
+
 def main() -> int:
     """Run what the command line asks for."""
     tally = Tally()
+    SUMMARY.parent.mkdir(exist_ok=True)
     if "--debian" in sys.argv[1:]:
         debian(tally)
         return tally.finish()
     for command in LINTS:
         if importlib.util.find_spec(command[0]):
             tally.lint(command)
-    lacks = packages_lack()
-    if lacks:
-        tally.skip(lacks, "the Debian packages")
-    building = None if lacks else build_packages()
-    try:
-        tally.trial(sys.executable, unit_tests(), where="unit")
-        debian(tally)
-        if building is not None:
-            tally.packages(building)
-    finally:
-        if building is not None:
-            building.terminate()
-    tally.trial(sys.executable, ["tests.peers"], where="peers")
+    with ThreadPoolExecutor(AT_A_TIME) as lanes:
+        for done in [lanes.submit(step) for step in steps(tally)]:
+            done.result()
     return tally.finish()
 
 
