@@ -185,7 +185,8 @@ def steps(tally: Tally) -> Iterator[Callable[[], None]]:
     yield lambda: tally.trial(sys.executable, unit_tests(), where="unit")
     yield lambda: debian(tally)
     yield lambda: packages(tally)
-    for path in sorted((TOP / "tests" / "peers").glob("test_*.py")):
+    peers = (TOP / "tests" / "peers").glob("test_*.py")
+    for path in sorted(peers, key=lambda path: path.stat().st_size, reverse=True):
         module = f"tests.peers.{path.stem}"
         yield lambda module=module: tally.trial(sys.executable, [module], where=module)
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
@@ -73,7 +75,19 @@ class BrowserCase(PeersTestCase):
             browser.screen.picture().save(self.directory / "different-screen.png")
             raise
 
-    async def type_letter(self, browser: Browser, picture_at: tuple[int, int], letter: str) -> None:
-        """Click into the picture and press a key."""
+    async def type_letter(
+        self,
+        browser: Browser,
+        picture_at: tuple[int, int],
+        letter: str,
+        clicked: Callable[[], Any] = lambda: True,
+    ) -> None:
+        """
+        Click into the picture, and press a key when ``clicked`` says that the guest knows.
+
+        A busy browser may take the key for its page, until the pointer has come to the picture.
+        """
         left, top = picture_at
-        await browser.screen.do("mousemove", str(left + 300), str(top + 300), "click", "1", "key", letter)
+        await browser.screen.do("mousemove", str(left + 300), str(top + 300), "click", "1")
+        await eventually(clicked, what="the click came to the guest")
+        await browser.screen.do("key", letter)

@@ -28,12 +28,15 @@ class BrowserTests(BrowserCase, RelayCase):
             self.assertEqual(report["outcome"], "completed", report)
             here, there = there, here
             await self.settled(relay, here)
-            await self.type_letter(browser, await self.shows(here, browser), "a")
+
+            async def clicked(host: Daemon = here, count: int = number + 1) -> bool:
+                return sum(each[0] == "button_pressed" for each in await host.inputs()) >= count
 
             async def typed(host: Daemon = here, count: int = number + 1) -> bool:
                 return len(await keys_seen(host)) >= 2 * count
 
-            await eventually(typed, what="the key came to the guest")
+            await self.type_letter(browser, await self.shows(here, browser), "a", clicked)
+            await eventually(typed, what=f"key {number + 1} came to the guest")
             await browser.away()
         self.assertEqual(await keys_seen(here), [("key_down", 30), ("key_up", 158)] * HANDOVERS)
         (session,) = (await relay.get("/v1/sessions"))["sessions"]
