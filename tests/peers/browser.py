@@ -58,6 +58,13 @@ class BrowserCase(PeersTestCase):
         directory = Path(tempfile.mkdtemp(dir=self.short_directory))
         browser = self.program(Browser(await self.program(XScreen()).up(), directory))
         browser.open(f"{scheme}://127.0.0.1:{host.port('websocket')}/")
+
+        async def window() -> bool:
+            said = "\n".join(browser.lines[-20:])
+            assert browser.running, f"Chromium ended with {browser.status}:\n{said}"
+            return bool(await browser.screen.titles())
+
+        await eventually(window, 30, "Chromium has a window")
         return browser
 
     async def shows(self, host: Daemon | Qemu, browser: Browser) -> tuple[int, int]:

@@ -35,6 +35,9 @@ class XScreen(Program):
         number = Path(tempfile.mkstemp(prefix="spicemig-display-")[1])
         with open(number, "w") as told:
             arguments = ["Xvfb", "-displayfd", "3", "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+            arguments.append(
+                "-noreset"
+            )  # else it begins anew, and drops who is just coming, when a look at it is over
             self.process = reactor.spawnProcess(
                 self,
                 "/usr/bin/Xvfb",
