@@ -821,6 +821,7 @@ static int scan_case(void)
 {
     const int mini = (int)roll(2);
     const size_t size = roll(200), at = roll((unsigned)size + 1), header = mini ? 6 : 18;
+    const size_t whole = roll(2) ? 0 : roll(100);
     uint8_t *data = random_bytes(size), *wanted = random_bytes(SPICEMIG_SCAN_NUMBERS);
 
     for (size_t index = 0; index < SPICEMIG_SCAN_NUMBERS; index++)
@@ -828,12 +829,12 @@ static int scan_case(void)
     for (size_t index = 0; index + 4 <= size; index++)
         if (roll(3)) /* so that sizes are small and numbers known */
             memset(data + index, 0, 1 + roll(3));
-    const struct spicemig_scan scan = spicemig_scan_headers(data, size, at, mini, wanted);
-    const int ended = scan.at > size || size - scan.at < header;
+    const struct spicemig_scan scan = spicemig_scan_headers(data, size, at, mini, whole, wanted);
+    const int ended = scan.at > size || size - scan.at < (whole > header ? whole : header);
 
     free(data);
     free(wanted);
-    return scan.at >= at && scan.found != ended && scan.messages * header <= scan.at - at &&
+    return scan.at >= at && (scan.found || ended) && scan.messages * header <= scan.at - at &&
            (scan.messages || scan.serial == 0) && !(mini && scan.serial);
 }
 

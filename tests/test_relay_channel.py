@@ -9,7 +9,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from spicemig.errors import ProtocolError
 from spicemig.relay import handover
-from spicemig.relay.channel import FILLER, TRANSITIONS, ChannelRelay, ChannelStage, Leaves, Left, Turn
+from spicemig.relay.channel import (
+    FILLER,
+    TRANSITIONS,
+    WHOLE_MAX_BYTES,
+    ChannelRelay,
+    ChannelStage,
+    Leaves,
+    Left,
+    Turn,
+)
 from spicemig.relay.main import (
     InvitationCancelled,
     Invited,
@@ -69,8 +78,8 @@ class ForwardingTests(ChannelCase):
     """Without a migration nothing is changed."""
 
     def test_both_ways(self) -> None:
-        """Bytes go through as they are, whole messages or not."""
-        data = framed(inputs.Init(0)) + framed(base.Ping(1, 2, b"x" * 100))[:40]
+        """Bytes go through as they are, messages of a client and large ones of a server whole or not."""
+        data = framed(inputs.Init(0)) + framed(base.Ping(1, 2, bytes(WHOLE_MAX_BYTES)))[:40]
         list(self.core.from_server(data))
         self.client(self.key()[:8])
         self.assertEqual(taken(self.core.to_client), data)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from spicemig.relay.channel import ChannelRelay, Paused
+from spicemig.relay.channel import WHOLE_MAX_BYTES, ChannelRelay, Paused
 from spicemig.relay.main import MainRelay, SessionBegan
 from spicemig.relay.renewable import CursorRelay, DisplayRelay, InputsRelay, PlaybackRelay, RecordRelay
 from spicemig.testing.channels import framed, messages
@@ -85,15 +85,25 @@ class LeavingTests(RenewalCase):
                 self.assertEqual(lost + self.told()[1], [kind, inputs.KeyDown(31)], cut)
 
     def test_half_a_message_of_the_server(self) -> None:
-        """The client gets the rest of a message that is under way, and nothing after it."""
-        whole = framed(base.Ping(1, 2, b"x" * 50))
+        """The client gets the rest of a large message that is under way, and nothing after it."""
+        ping = base.Ping(1, 2, bytes(WHOLE_MAX_BYTES))
+        whole = framed(ping)
         list(self.core.from_server(whole[:20]))
         self.core.leave()
         self.assertFalse(self.core.paused)
         self.assertEqual(list(self.core.from_server(whole[20:30])), [])
         self.assertEqual(list(self.core.from_server(whole[30:] + framed(inputs.KeyModifiers(1)))), [Paused()])
         self.assertEqual(self.server(inputs.KeyModifiers(2)), [])
-        self.assertEqual(self.told()[0], [base.Ping(1, 2, b"x" * 50)])
+        self.assertEqual(self.told()[0], [ping])
+
+    def test_half_a_small_message_of_the_server(self) -> None:
+        """The client gets nothing of a message that is not complete."""
+        whole = framed(base.Ping(1, 2, b"x" * 50))
+        list(self.core.from_server(whole[:20]))
+        self.core.leave()
+        self.assertTrue(self.core.paused)
+        self.assertEqual(list(self.core.from_server(whole[20:])), [])
+        self.assertEqual(self.told(), ([], []))
 
     def test_in_the_middle_of_a_handover(self) -> None:
         """Migrate data that nobody will take is forgotten, what the client said is not."""

@@ -47,15 +47,22 @@ class TwinTests(TwinCase):
                     for _ in range(self.dice.randrange(9))
                 )
             at = self.dice.randrange(len(data) + 1) if self.dice.random() < 0.2 else 0
+            whole = self.dice.choice([0, 20, 40, 1 << 17])
             wanted = self.dice.choice([WANTED, ALL, bytes(512)])
             results = [
-                module.scan_headers(data, at, mini, wanted) for module in (self.kernels(), scan_reference)
+                module.scan_headers(data, at, mini, whole, wanted)
+                for module in (self.kernels(), scan_reference)
             ]
-            self.assertEqual(results[0], results[1], (data, at, mini))
+            self.assertEqual(results[0], results[1], (data, at, mini, whole))
 
     def test_refused(self) -> None:
-        """Places outside the data and masks of another size are refused alike."""
-        for arguments in ((b"abc", 4, True, ALL), (b"abc", -1, True, ALL), (b"", 0, True, ALL[1:])):
+        """Places outside the data, numbers below 0 and masks of another size are refused alike."""
+        for arguments in (
+            (b"abc", 4, True, 0, ALL),
+            (b"abc", -1, True, 0, ALL),
+            (b"abc", 0, True, -1, ALL),
+            (b"", 0, True, 0, ALL[1:]),
+        ):
             for module in (self.kernels(), scan_reference):
                 self.assertRaises(ValueError, module.scan_headers, *arguments)
 
@@ -79,7 +86,8 @@ class ScanTests(SynchronousTestCase):
                     expected += b"<taken>"
                 else:
                     expected += whole
-            scan, found, passed = Scan(mini, WANTED), [], b""
+            whole = dice.choice([0, 25, 1 << 17])
+            scan, found, passed = Scan(mini, WANTED, whole_max_bytes=whole), [], b""
             for piece in pieces(dice, stream):
                 for item in scan.feed(piece):
                     if isinstance(item, Taken):
@@ -110,6 +118,21 @@ class ScanTests(SynchronousTestCase):
         self.assertEqual(b"".join(scan.feed(b"\3\0\0\0a")), b"\x68\0\3\0\0\0a")
         self.assertFalse(scan.at_boundary)
         self.assertEqual(scan.left, 2)
+
+    def test_whole(self) -> None:
+        """What has up to so many bytes is passed on when it is complete; what has more, as it comes."""
+        for mini in (True, False):
+            small, large = message(104, b"abcd", mini, 1), message(104, b"abcde", mini, 2)
+            scan = Scan(mini, WANTED, whole_max_bytes=len(small))
+            owed = []
+            for number in range(len(small) - 1):
+                self.assertEqual(list(scan.feed(small[number : number + 1])), [])
+                owed.append(scan.owed_bytes)
+            header = len(small) - 4
+            self.assertEqual(owed, [*range(header - 1, 0, -1), 4, 3, 2, 1])
+            self.assertTrue(scan.at_boundary)
+            self.assertEqual(b"".join(scan.feed(small[-1:] + large[:-1])), small + large[:-1])
+            self.assertEqual((scan.left, scan.messages), (1, 2))
 
     def test_changed_on_the_way(self) -> None:
         """A mask set when a message was taken counts from the next message on."""

@@ -13,6 +13,7 @@ from spicemig.client.hosts import Address
 from spicemig.client.session import STOCK, Abilities, ViewerSession
 from spicemig.errors import LinkError, ProtocolError
 from spicemig.migration.stages import Stage as LeavingStage
+from spicemig.relay import channel
 from spicemig.relay.client import ClientFactory
 from spicemig.relay.handover import Stage
 from spicemig.relay.relay import Relay, RelaySettings
@@ -480,11 +481,11 @@ class RenewedTests(RelayCase):
 
     def test_one_channel_broken(self) -> None:
         """So it is with a single channel, since a client could not get it again."""
-        for channel in ("display", "cursor"):
+        for name in ("display", "cursor"):
             self.set_up()
             viewer = self.viewer()
             (session,) = self.relay.sessions.values()
-            session.pipes[channel, 0].server.transport.other.abortConnection()
+            session.pipes[name, 0].server.transport.other.abortConnection()
             self.renewed([viewer])
 
     def test_broken_again(self) -> None:
@@ -526,8 +527,8 @@ class RenewedTests(RelayCase):
         self.assertTrue(viewer.over)
         self.assertEqual(self.relay.sessions, {})
 
-    def test_half_a_message(self) -> None:
-        """Where the rest of a message never comes, the client is told to come to the relay again."""
+    def lost_in_a_message(self) -> ViewerSession:
+        """A client whose server is left when all but the end of an image has come."""
         self.set_up(handover_seconds=1.0, hold_seconds=2.0)
         viewer = self.viewer()
         (session,) = self.relay.sessions.values()
@@ -542,12 +543,23 @@ class RenewedTests(RelayCase):
         self.hosts.network.watcher = lose_the_rest
         self.hosts.source.guest.draw(copy(picture(5, 30, 20), 7, 9))
         self.hosts.run(0.1)
-        self.assertFalse(session.pipes["display", 0].core.paused)
+        self.assertEqual(session.pipes["display", 0].core.server_scan.owed_bytes, 3)
         self.hosts.moved(mode="switch-host")
         self.hosts.run(5)
-        self.assertEqual([move.target for move in viewer.moves], [str(AT_RELAY)])
         self.assertEqual(len(self.relay.sessions), 1)
         self.assert_same_picture(viewer)
+        return viewer
+
+    def test_half_a_message(self) -> None:
+        """Where the rest of a large message never comes, the client is told to come to the relay again."""
+        self.patch(channel, "WHOLE_MAX_BYTES", 200)
+        viewer = self.lost_in_a_message()
+        self.assertEqual([move.target for move in viewer.moves], [str(AT_RELAY)])
+
+    def test_half_a_small_message(self) -> None:
+        """Where the rest of another never comes, the client has heard nothing of it, and goes on."""
+        viewer = self.lost_in_a_message()
+        self.assertEqual(viewer.moves, [])
 
     def test_motions(self) -> None:
         """A client never waits for acknowledgements of a server that is gone."""

@@ -14,7 +14,7 @@ static inline uint64_t little(const uint8_t *bytes, int count)
 }
 
 struct spicemig_scan spicemig_scan_headers(const uint8_t *data, size_t size, size_t at, int mini,
-                                           const uint8_t *wanted)
+                                           size_t whole, const uint8_t *wanted)
 {
     const uint64_t header = mini ? MINI_HEADER : FULL_HEADER;
     struct spicemig_scan scan = {.at = at};
@@ -23,14 +23,17 @@ struct spicemig_scan spicemig_scan_headers(const uint8_t *data, size_t size, siz
     while (scan.at <= size && size - scan.at >= header) {
         const uint8_t *here = data + scan.at, *rest = mini ? here : here + SERIAL;
         const unsigned number = (unsigned)little(rest, 2);
+        const uint64_t length = header + little(rest + 2, 4);
 
         if (number < SPICEMIG_SCAN_NUMBERS && wanted[number]) {
             scan.found = 1;
             break;
         }
+        if (length > size - scan.at && length <= whole)
+            break;
         scan.serial = mini ? 0 : little(here, SERIAL);
         scan.messages++;
-        scan.at += header + little(rest + 2, 4);
+        scan.at += length;
     }
     return scan;
 }

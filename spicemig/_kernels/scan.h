@@ -16,11 +16,12 @@ struct spicemig_scan {
 };
 
 /*
- * Step over messages from the header at `at` (at most size) until one is wanted
- * or the data ends. Headers have 6 bytes if mini, else 18. Cannot fail.
+ * Step over messages from the header at `at` (at most size) until one is wanted,
+ * or the data ends, or before one that is not complete although it has no more
+ * than `whole` bytes. Headers have 6 bytes if mini, else 18. Cannot fail.
  * Reference: relay/scan_reference.py.
  */
 struct spicemig_scan spicemig_scan_headers(const uint8_t *data, size_t size, size_t at, int mini,
-                                           const uint8_t *wanted);
+                                           size_t whole, const uint8_t *wanted);
 
 #endif

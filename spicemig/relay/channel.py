@@ -23,6 +23,10 @@ from spicemig.wire.enums import MigrateFlags
 from spicemig.wire.framing import frame, sub_list
 from spicemig.wire.messages import base
 
+# A message of a server goes to the client when all of it is here, if it has no more than this, header and
+# all: it costs nothing then that the server is lost in the middle. The pings that servers begin with to
+# measure the line have 256,000 bytes; that is 20 ms of 100 Mbit/s.
+WHOLE_MAX_BYTES = 1 << 18
 CLIENT_TAKEN_MAX_BYTES = 1 << 16  # of a client's message that is taken out; agent data has the largest
 
 
@@ -131,7 +135,7 @@ class ChannelRelay:
         self.ack_window = 0  # how many messages the client acknowledges at a time; 0: it does not
         self._acked_messages = 0  # of the server
         self._wanted = mask(self._takers)
-        self.server_scan = Scan(mini, self._wanted)
+        self.server_scan = self._scan_of_server()
         wanted = mask([*self.forbidden, *self.taken_from_client])
         self.client_scan = Scan(mini, wanted, CLIENT_TAKEN_MAX_BYTES)
         self._flags = MigrateFlags(0)
@@ -342,9 +346,12 @@ class ChannelRelay:
         for data in held:
             yield from self.from_client(data)
 
+    def _scan_of_server(self) -> Scan:
+        return Scan(self.mini, self._wanted, whole_max_bytes=WHOLE_MAX_BYTES)
+
     def _scan_another_server(self) -> None:
         self._acked_messages -= self.server_scan.messages  # the client goes on to count
-        self.server_scan = Scan(self.mini, self._wanted)
+        self.server_scan = self._scan_of_server()
 
     def _begin_anew(self) -> None:
         self._scan_another_server()

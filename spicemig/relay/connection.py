@@ -140,8 +140,7 @@ class RelayConnection(Protocol):
     def write(self, buffers: list[Any]) -> None:
         """Send these."""
         if buffers and not self.lost:
-            data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-            (self._bulk or self.transport).write(data)
+            (self._bulk or self.transport).write(b"".join(buffers))
 
     def close(self) -> None:
         """Close after what was written, or soon even if it is not read."""

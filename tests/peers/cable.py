@@ -30,6 +30,7 @@ class Cable:
         self.stalled: set[str] = set()
         self.passed = {TO_SERVER: 0, TO_CLIENT: 0}  # bytes
         self.taken = 0  # connections
+        self.tears = False
         self._listening: Any = None
 
     async def up(self) -> Cable:
@@ -53,6 +54,10 @@ class Cable:
         """Connections stay, and new ones are taken, but nothing goes through, or not in this direction."""
         self.stalled.update(directions or (TO_SERVER, TO_CLIENT))
         self._look()
+
+    def tear(self) -> None:
+        """Half of what the server says next comes through, and then nothing; see ``stalled``."""
+        self.tears = True
 
     def resume(self) -> None:
         """All that was held back goes through."""
@@ -110,6 +115,10 @@ class End(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         assert self.other is not None
+        if self.cable.tears and self.direction == TO_CLIENT:
+            self.cable.tears = False
+            data = data[: len(data) // 2]
+            self.cable.stall()
         self.cable.passed[self.direction] += len(data)
         self.other.transport.write(data)
 

@@ -37,9 +37,9 @@ class FaultCase(RelayCase):
     timeout = 180
     migration: dict[str, Any] = {"stage_timeout_seconds": "3"}
 
-    async def source(self, kill_at: str | None = None) -> Daemon:
+    async def source(self, kill_at: str | None = None, **options: Any) -> Daemon:
         """The host that begins with the guest."""
-        return await self.daemon("source", options={"migration": self.migration}, kill_at=kill_at)
+        return await self.daemon("source", options={"migration": self.migration, **options}, kill_at=kill_at)
 
     async def target(self, kill_at: str | None = None) -> Daemon:
         """The other one, which clients reach through a cable if there is one."""
@@ -248,9 +248,11 @@ class ServerKilledTests(FaultCase):
 class CutTests(FaultCase):
     """The line between relay and server is cut or stalled, at rest."""
 
-    async def at_rest(self, **options: Any) -> tuple[Daemon, Cable, Relay, GtkClient]:
-        """A client with one key typed, and the line to its server."""
-        source = await self.source()
+    async def at_rest(
+        self, demo: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Daemon, Cable, Relay, GtkClient]:
+        """A client, and the line to its server."""
+        source = await self.source(demo=demo or {})
         cable = await self.cable(source)
         relay = await self.relay(f"spice://{CABLES}:{cable.port}", options=options)
         client = await self.client_of(relay)
@@ -271,6 +273,22 @@ class CutTests(FaultCase):
         cable.cut()
         await self.renewed(relay)
         await self.goes_on(client, source)
+
+    async def test_broken_while_drawing(self):
+        """In the middle of whatever message: the same."""
+        _source, cable, relay, client = await self.at_rest({"draws_per_second": 500})
+        cable.tear()
+        await eventually(lambda: cable.stalled, what="a message is under way")
+        cable.cut()
+        cable.resume()
+        await self.renewed(relay)
+        drawn = (await client.stats())["counts"]["invalidate"]
+
+        async def goes_on() -> bool:
+            return (await client.stats())["counts"]["invalidate"] > drawn + 100
+
+        await eventually(goes_on, 20, "the picture at spice-gtk changes")
+        await self.undisturbed(client)
 
     async def test_taken_out(self):
         """Connections break, and cannot be made anew for a while: the client is held."""
@@ -440,7 +458,8 @@ class ClientStalledTests(FaultCase):
         async def alone() -> bool:
             return len((await relay.get("/v1/sessions"))["sessions"]) == 1
 
-        await eventually(alone, 75, "the relay has let the client go")
+        # the server gives up after 30 to 45 s, and again when it was linked anew
+        await eventually(alone, 110, "the relay has let the client go")
         self.assertLess(resident_bytes(relay.pid) - before, HELD_BYTES)
         self.assertEqual(len((await source.get("/v1/sessions"))["sessions"]), 1)
         cable.resume()
