@@ -46,8 +46,8 @@ SIZES = {  # of bodies: as a desktop has them, as images come
     "large": [60_000],
 }
 COUNTS = (1, 20)  # clients that pull at once
-ECHOES = 5000
-ECHOES_BESIDE = 300  # while others pull: each waits for its turn
+ECHOES, WARM_UP = 5000, 200
+ECHOES_BESIDE, WARM_UP_BESIDE = 300, 20  # while others pull: each waits for its turn
 COLUMNS = ("what", "spice-relay", "HAProxy", "ratio")
 
 
@@ -90,7 +90,7 @@ class Bench:
         """Echoes through a proxy, in microseconds, sorted; ``beside`` so many clients that pull and pull."""
         client = Client(self.ports.get(name, self.server.port), self.context)
         pullers = self._pull_for_ever(name, beside, expected) if beside else 0
-        client.echoes(200)
+        client.echoes(WARM_UP_BESIDE if beside else WARM_UP)
         took = sorted(each * 1e6 for each in client.echoes(ECHOES_BESIDE if beside else ECHOES))
         if pullers:
             os.kill(pullers, signal.SIGKILL)
@@ -99,12 +99,18 @@ class Bench:
         return took
 
     def _pull_for_ever(self, name: str, count: int, expected: int) -> int:
-        """A process with so many clients that pull; its id."""
+        """A process with so many clients that pull; its id, once they do."""
+        begun, begins = os.pipe()
         pid = os.fork()
         if not pid:
             clients = self.clients(name, count, ("main", "display"))
+            os.write(begins, b"!")
             while True:
                 pull(clients, expected)
+        os.close(begins)
+        if not os.read(begun, 1):
+            raise ConnectionError("those that pull could not begin")
+        os.close(begun)
         return pid
 
     def idle(self, name: str, count: int, seconds: float) -> tuple[float, float]:
@@ -168,10 +174,12 @@ def busy(rows: list[dict[str, object]], tls: bool, megabytes: int, rounds: int) 
                 compare(rows, f"{way}, {kind} messages, {count} clients, MB/s", best(throughput, rounds))
             if kind == "small":
                 none, found = made.latency(""), {name: made.latency(name) for name in PROXIES}
+                direct = statistics.median(none)
                 for what, at in (("median", ECHOES // 2), ("99th percentile", ECHOES * 99 // 100)):
-                    direct = none[at]
                     added = {name: took[at] - direct for name, took in found.items()}
-                    compare(rows, f"{way}, added to an echo, {what}, us", added)
+                    compare(
+                        rows, f"{way}, {what} of an echo, more than the median without a proxy, us", added
+                    )
                 beside = {name: made.latency(name, COUNTS[-1], expected) for name in PROXIES}
                 for what, at in (
                     ("median", ECHOES_BESIDE // 2),
@@ -179,7 +187,7 @@ def busy(rows: list[dict[str, object]], tls: bool, megabytes: int, rounds: int) 
                 ):
                     took = {name: each[at] for name, each in beside.items()}
                     compare(rows, f"{way}, an echo beside {COUNTS[-1]} clients, {what}, us", took)
-                print(f"  (without a proxy: median {statistics.median(none):.0f} us)")
+                print(f"  (without a proxy: median {direct:.0f} us)")
 
 
 def idle(rows: list[dict[str, object]], tls: bool, count: int, seconds: float) -> None:
