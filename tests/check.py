@@ -5,8 +5,8 @@ Runs every check and sums up: what ``make check`` calls.
 The last line of output is ``N passed, N failed, N skipped``; before it stand the
 skipped tests with their reasons. Two steps run at a time, and what each has said is
 printed when it is over: the unit tests; the same under the interpreter and with the
-libraries of the distribution; the Debian packages; and each module of tests with other
-programs. With ``--debian`` there is only the second of these.
+libraries of the distribution; the Debian packages; the kernels as plain C; and each
+module of tests with other programs. With ``--debian`` there is only the second of these.
 """
 
 from __future__ import annotations
@@ -185,6 +185,7 @@ def steps(tally: Tally) -> Iterator[Callable[[], None]]:
     yield lambda: tally.trial(sys.executable, unit_tests(), where="unit")
     yield lambda: debian(tally)
     yield lambda: packages(tally)
+    yield lambda: tally.trial(sys.executable, ["tests.native"], where="native")
     peers = (TOP / "tests" / "peers").glob("test_*.py")
     for path in sorted(peers, key=lambda path: path.stat().st_size, reverse=True):
         module = f"tests.peers.{path.stem}"

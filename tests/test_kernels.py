@@ -3,14 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sysconfig
 from importlib import import_module
 from pathlib import Path
-
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from spicemig.devices.raster import reference
 from tests.twins import PUT, TwinCase, _kernels
@@ -109,53 +103,3 @@ class TwinTests(TwinCase):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             twins |= set(dir(import_module(module)))
         self.assertEqual(kernels - twins, set())
-
-
-class PlainCTests(SynchronousTestCase):
-    """The kernels can be built alone, without Python."""
-
-    def setUp(self):
-        self.compiler = shutil.which(os.environ.get("CC", "gcc"))
-        if self.compiler is None:
-            raise SkipTest("there is no C compiler here")
-
-    def build(self, *arguments):
-        """Compile with all warnings as errors; returns what the compiler said."""
-        command = [self.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", *arguments]
-        return subprocess.run([str(part) for part in command], capture_output=True, text=True)
-
-    def test_sanitized(self):
-        """Thousands of random cases run without a step outside a buffer or undefined behaviour."""
-        program = Path(self.mktemp()).resolve()
-        kernels = [path for path in sorted(SOURCES.glob("*.c")) if not path.name.startswith("edge")]
-        built = self.build(
-            "-O1",
-            "-g",
-            "-fsanitize=address,undefined",
-            "-fno-sanitize-recover=all",
-            *kernels,
-            ROOT / "tests" / "kernels_driver.c",
-            "-o",
-            program,
-            "-lm",
-        )
-        if "cannot find" in built.stderr and "san" in built.stderr:
-            raise SkipTest("this compiler has no sanitizers")
-        self.assertEqual(built.returncode, 0, built.stderr)
-        for seed in ("1", "2", "3"):
-            ran = subprocess.run([str(program), seed, "5000"], capture_output=True, text=True)
-            self.assertEqual((ran.returncode, ran.stdout, ran.stderr[:2000]), (0, "", ""))
-
-    def test_no_warnings(self):
-        """The whole extension compiles without a warning."""
-        include = sysconfig.get_path("include")
-        if not Path(include, "Python.h").exists():
-            raise SkipTest("Python.h is not installed")
-        limited = "-DPy_LIMITED_API=0x030b0000"
-        built = self.build("-fsyntax-only", limited, f"-I{include}", *sorted(SOURCES.glob("*.c")))
-        self.assertEqual((built.returncode, built.stderr), (0, ""))
-
-    def test_only_the_edge_knows_python(self):
-        """No file but those of the edge includes Python.h."""
-        including = [path.stem for path in SOURCES.glob("*.[ch]") if "<Python.h>" in path.read_text()]
-        self.assertEqual([name for name in including if not name.startswith("edge")], [])

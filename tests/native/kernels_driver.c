@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * tests/kernels_driver.c: random cases for the kernels, to be run under sanitizers.
+ * tests/native/kernels_driver.c: random cases for the kernels, to be run under sanitizers.
  *
  * Every buffer is allocated to the byte, so that a step beyond it is seen, and
  * every result is compared with the plainest way to compute it. Prints the case

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * tests/quic_driver.c: random images and streams for QUIC, to be run under sanitizers.
+ * tests/native/quic_driver.c: random images and streams for QUIC, to be run under sanitizers.
  *
  * Every buffer is allocated to the byte. Images must come back as they were, in as
  * many pieces as there is room for; changed and random streams must only end. Prints
