@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 from spicemig.client.session import ViewerSession
 from spicemig.control.inspection import guide_lines
 from spicemig.control.relay_inspection import RelayInspection
+from spicemig.relay import channel as relay_channel
 from spicemig.relay.pipe import Pipe
 from spicemig.relay.routes import Route
 from spicemig.testing.channels import framed
@@ -157,7 +158,8 @@ class WaitTests(InspectionCase):
         self.assertIn("3 bytes", " ".join(self.says("stuck", 0)))
 
     def test_half_of_the_server(self) -> None:
-        """A server that is left in the middle of a message is found."""
+        """A server that is left in the middle of a large message is found."""
+        self.patch(relay_channel, "WHOLE_MAX_BYTES", 200)
         self.viewer()
         display = self.pipe("display").server.transport
         cut = [False]
