@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fuzz_device import fuzz
 
 CASES = 100_000
-SECONDS = 15
+SECONDS = 6
 SEED = int(os.environ.get("SPICEMIG_FUZZ_SEED", "1"))
 
 

@@ -107,7 +107,7 @@ class LineTests(SynchronousTestCase):
     def test_leaves_the_surface(self):
         """A line that leaves the surface has on it the pixels that it would have on a larger one."""
         dice = random.Random(2)
-        for _case in range(500):
+        for _case in range(150):
             x1, x2 = (dice.randint(-60, 80) for _end in range(2))
             y1, y2 = (dice.randint(-60, 80) for _end in range(2))
             small = pixels(drawn(stroke(segment((x1, y1), (x2, y2)))))
@@ -388,7 +388,7 @@ class TwinTests(TwinCase):
     def test_dashes(self):
         """Dashed lines, their corners too, with painting once and painting twice."""
         dice = self.dice
-        for case in range(250):
+        for case in range(120):
             width, height, stride, pixels, boxes = self.canvas()
             points = self.points(width, height)
             longest = dice.choice([3, 10, 255])

@@ -23,8 +23,8 @@ from spicemig.errors import WireError
 from spicemig.testing.strategies import instances
 from spicemig.wire.declare import catalogue
 
-EXAMPLES = 12  # for each declaration and promise
-FEW = 4  # where each example is changed in hundreds of ways
+EXAMPLES = 8  # for each declaration and promise
+FEW = 3  # where each example is changed in hundreds of ways
 LONGEST = 160  # bytes of a body that is changed in every place
 
 DECLARED = catalogue.messages() + catalogue.records()

@@ -445,7 +445,7 @@ class ClientStalledTests(FaultCase):
 
     async def test_drawing(self):
         """The relay holds little for a client that takes nothing, and lets it go in finite time."""
-        source = await self.daemon("source", options={"demo": {"draws_per_second": 500}})
+        source = await self.daemon("source", options={"demo": {"draws_per_second": 100}})
         relay = await self.relay(plain(source))
         port = relay.port("plain")
         other = await self.client_of(relay)
