@@ -50,6 +50,14 @@ class KeyTests(SynchronousTestCase):
         self.assertEqual(self.key.decrypt(encrypted(self.key, b"secret")), b"secret")
         self.assertEqual(self.key.decrypt(encrypted(self.key, b"\0")), b"")
 
+    def test_zeros_left_out(self):
+        """A ticket that begins with a zero is understood without it, with one more at its end."""
+        while (ticket := encrypted(self.key, b"secret\0"))[0]:
+            pass
+        self.assertEqual(self.key.decrypt(ticket), b"secret")
+        self.assertEqual(self.key.decrypt(ticket[1:] + b"\0"), b"secret")
+        self.assertIsNone(self.key.decrypt(ticket[1:] + b"\1"))
+
     def test_garbage(self):
         """What was not encrypted for this key is no password."""
         for ticket in (bytes(TICKET_BYTES), b"\xff" * TICKET_BYTES, encrypted(TicketKey(), b"secret\0")):

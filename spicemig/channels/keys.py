@@ -5,7 +5,8 @@ The RSA keys under which clients send their tickets.
 A link needs a key at once, and making one takes longer than all the rest of a
 link together. A pool keeps some ready, made in worker threads.
 
-Source: spice-server 0.15.1, reds.cpp (SPICE_TICKET_KEY_PAIR_LENGTH).
+Source: spice-server 0.15.1, reds.cpp (SPICE_TICKET_KEY_PAIR_LENGTH); spice-html5
+0.3.0, ticket.js and spicemsg.js.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from spicemig.wire.link import PUBLIC_KEY_BITS
 
 READY_KEYS = 16  # some four clients link without waiting
+MAX_ZEROS_LEFT_OUT = 2  # that a ticket may begin with; more come once in sixteen million links
 
 _PADDING = OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)
 
@@ -36,12 +38,21 @@ class TicketKey:
         self.public = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def decrypt(self, ticket: bytes) -> bytes | None:
-        """The password in a ticket, up to its NUL; None if it was not encrypted for this key."""
-        try:
-            plain = self._private.decrypt(ticket, _PADDING)
-        except ValueError:
-            return None
-        return plain.split(b"\0", 1)[0]
+        """
+        The password in a ticket, up to its NUL; None if it was not encrypted for this key.
+
+        spice-html5 leaves out the zeros that one ticket in 256 begins with, and fills up at the end.
+        """
+        for left_out in range(MAX_ZEROS_LEFT_OUT + 1):
+            zeros = bytes(left_out)
+            if not ticket.endswith(zeros):
+                break
+            try:
+                plain = self._private.decrypt(zeros + ticket[: len(ticket) - left_out], _PADDING)
+            except ValueError:
+                continue
+            return plain.split(b"\0", 1)[0]
+        return None
 
 
 class KeyPool:
