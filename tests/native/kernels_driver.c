@@ -18,6 +18,7 @@
 #include "copy_keyed.h"
 #include "cull.h"
 #include "dashes.h"
+#include "dice.h"
 #include "drawables.h"
 #include "drawing.h"
 #include "fill.h"
@@ -32,34 +33,6 @@
 #include "settle.h"
 #include "sketch.h"
 #include "tile.h"
-
-static uint64_t dice;
-
-static unsigned roll(unsigned sides)
-{
-    dice = dice * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((dice >> 33) % sides);
-}
-
-/* A buffer of exactly this size, never null, with random bytes. */
-static uint8_t *random_bytes(size_t size)
-{
-    uint8_t *bytes = malloc(size ? size : 1);
-    if (bytes == NULL)
-        abort();
-    for (size_t index = 0; index < size; index++)
-        bytes[index] = (uint8_t)roll(256);
-    return bytes;
-}
-
-static uint8_t *copy_of(const uint8_t *bytes, size_t size)
-{
-    uint8_t *copy = malloc(size ? size : 1);
-    if (copy == NULL)
-        abort();
-    memcpy(copy, bytes, size);
-    return copy;
-}
 
 static uint8_t combined(unsigned rop, uint8_t src, uint8_t dst)
 {

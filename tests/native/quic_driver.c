@@ -11,23 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dice.h"
 #include "quic.h"
-
-static uint64_t dice;
-
-static unsigned roll(unsigned sides)
-{
-    dice = dice * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((dice >> 33) % sides);
-}
-
-static uint8_t *room_for(size_t size)
-{
-    uint8_t *bytes = malloc(size ? size : 1);
-    if (bytes == NULL)
-        abort();
-    return bytes;
-}
 
 struct image {
     unsigned type;
